@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory: frames by power of two, and small objects for the hypervisor itself.
+ *
+ * Nothing here waits. Small objects come out of size classes carved from single frames; none of it is on a hot path.
+ * Context of all: no interrupt handler (locks are taken with interrupts enabled).
+ */
+#pragma once
+
+#include "types.h"
+
+/* 2^order frames, contiguous and naturally aligned, for the hypervisor, not zeroed. INVALID_MFN when there are none. */
+mfn_t must_check frames_alloc(unsigned int order);
+void frames_free(mfn_t mfn, unsigned int order);
+
+/* One zeroed frame in the direct map, or NULL. */
+void *must_check page_alloc(void);
+void page_free(void *page);
+
+/* Zeroed memory aligned at 16 (at its size, up to a page, for powers of two), at most 2 MiB; NULL when there is none. */
+void *must_check heap_alloc(size_t bytes);
+void heap_free(void *ptr); /* NULL is allowed */
+
+uint64_t frames_free_count(void); /* in frames */
+uint64_t frames_total_count(void);
+
+/* The direct map of all RAM. */
+void *maddr_to_virt(uint64_t maddr);
+uint64_t virt_to_maddr(const void *va); /* of a direct-map or image address */
+void *mfn_to_virt(mfn_t mfn);
+mfn_t virt_to_mfn(const void *va);
+
+/* Map device registers or tables uncached (or cached), for good; NULL if the fixmap is full. Boot only. */
+void *fixmap_map(uint64_t maddr, size_t bytes, bool cached);

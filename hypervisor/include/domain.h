@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Domains: a guest and what it owns. Lifetime in domain/domain.c.
+ */
+#pragma once
+
+#include "event.h"
+#include "grant.h"
+#include "log.h"
+#include "sched.h"
+#include "spinlock.h"
+#include "types.h"
+
+#include <xen/xen.h>
+
+#define DOMAIN_MAX_VCPUS 64
+#define DOMAIN_NAME_MAX 32
+
+struct vcpu;
+
+struct domain {
+    domid_t id;
+    char name[DOMAIN_NAME_MAX];
+    bool privileged; /* may use the control interface, foreign mappings, console input */
+    bool dying;      /* being destroyed: no new references to anything of it */
+    bool crashed;
+    bool shut_down;
+    uint8_t shutdown_reason; /* SHUTDOWN_* of xen/sched.h, once shut_down */
+    uint32_t refs;   /* atomic; domain_find takes one */
+    struct domain *next; /* list of all domains, ascending id; lock: domain_list_lock */
+
+    struct shared_info *shared; /* the hypervisor's mapping of its shared_info page */
+
+    /* Memory: lock protects the list and both numbers. */
+    struct spinlock memory_lock;
+    uint32_t frame_list;    /* first of its frames (frame.h), FRAME_LIST_END when none */
+    uint64_t frame_count;   /* current reservation */
+    uint64_t frame_max;     /* maximum reservation */
+    uint64_t shared_frames; /* hypervisor pages it may map */
+    uint64_t ram_frames;    /* pfns at build, for the memory map */
+
+    cpumask_t dirty_cpus; /* CPUs whose CR3 is one of its page tables; atomic; a bit is set before the load and cleared after the next */
+
+    struct domain_events events;
+    struct domain_grants grants;
+    struct sched_domain sched; /* the core's part (hv/sched-ops.h) */
+
+    uint32_t vm_assist; /* VMASST_TYPE_* bits */
+    uint32_t vcpu_max;
+    struct vcpu *vcpus[DOMAIN_MAX_VCPUS];
+
+    /* log_guest's budget */
+    uint64_t log_window_ns;
+    uint32_t log_lines, log_suppressed;
+};
+
+extern struct spinlock domain_list_lock;
+extern struct domain *domain_list;
+extern struct domain *domain0;
+
+/* A new domain without memory or running vCPUs, or NULL. id DOMID_INVALID: any free one. Not on the list until domain_publish. */
+struct domain *must_check domain_create(domid_t id, const char *name, bool privileged, uint32_t vcpu_max, uint64_t frame_max);
+/* With a reference, or NULL. DOMID_SELF is the caller's. Pair: domain_put. */
+struct domain *must_check domain_find(domid_t id);
+void domain_get(struct domain *d);
+void domain_put(struct domain *d);
+void domain_publish(struct domain *d);
+void domain_unpause(struct domain *d); /* start it: undo the creation's pause */
+void domain_pause(struct domain *d);
+void domain_pause_sync(struct domain *d);
+
+/* A guest did what it may not: log the reason, stop it for good, tell Domain0. For the current domain it does not return control to the guest: its
+ * vCPU leaves at the next return to guest mode. Context: hypercall or trap, any lock but the domain's own. */
+void domain_crash(struct domain *d, const char *fmt, ...) printf_like(2, 3);
+/* SCHEDOP_shutdown. */
+void domain_shutdown(struct domain *d, uint8_t reason);
+/* Free everything. Context: not on one of its vCPUs, no lock held. */
+void domain_destroy(struct domain *d);
+
+#define for_each_vcpu(d, v)                                                                                            \
+    for (uint32_t vcpu_index_ = 0; vcpu_index_ < (d)->vcpu_max; vcpu_index_++)                                         \
+        if (((v) = (d)->vcpus[vcpu_index_]) != NULL)

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Grant tables, version 1 (xen/grant_table.h, ABI.md 7.5).
+ */
+#pragma once
+
+#include "spinlock.h"
+#include "types.h"
+
+#include <xen/xen.h>
+#include <xen/grant_table.h>
+
+struct domain;
+struct grant_mapping; /* grants/grant-table.c */
+
+#define GRANT_FRAMES_MAX 64u /* 512 entries each */
+
+/* Embedded in struct domain. */
+struct domain_grants {
+    struct spinlock lock;
+    uint32_t frame_count; /* frames of the table so far */
+    grant_entry_v1_t *frames[GRANT_FRAMES_MAX];
+    struct grant_ref_state *state[GRANT_FRAMES_MAX]; /* per entry: pins held through it */
+    /* mappings this domain holds of others' grants, by handle */
+    struct grant_mapping *mappings;
+    uint32_t mapping_capacity, mapping_free;
+};
+
+int domain_grants_init(struct domain *d);
+/* Drop every mapping that d holds, then its table. Called when d's vCPUs no longer run and its page tables are gone. */
+void domain_grants_destroy(struct domain *d);
+/* Number of grants of d that others still hold mapped. */
+uint32_t domain_grants_in_use(struct domain *d);
+
+/*
+ * For the hypervisor as a backend: pin the frame behind ref of d for reading or writing by the hypervisor, marking the entry as in use as `by` (the domid it was
+ * granted to). 0 or a GNTST_* error (negative). Pair: grant_release.
+ */
+int must_check grant_hold(struct domain *d, grant_ref_t ref, domid_t by, bool write, mfn_t *mfn);
+void grant_release(struct domain *d, grant_ref_t ref, bool write, mfn_t mfn);

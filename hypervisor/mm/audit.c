@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The debug walk: recompute every frame's counts from what refers to it, and compare.
+ *
+ * All domains are stopped outside of memory operations. References come from: ownership and pins (the frame's own flags), page-table entries, vCPU base
+ * pointers, descriptor tables, registered vcpu_info pages. Numbers are collected for a window of frames at a time, so memory need is fixed; every table is
+ * walked once a window. Holds of backends (grant_hold) would show as differences; there are none while everything is stopped.
+ */
+#include "alloc.h"
+#include "cpu.h"
+#include "domain.h"
+#include "frame-alloc.h"
+#include "lib/string.h"
+#include "log.h"
+#include "page-table.h"
+#include "vcpu.h"
+#include "x86/layout.h"
+
+#define WINDOW 262144u /* frames: 2 MiB of counters */
+#define QUIESCE_TRIES 1000
+#define REPORT_MAX 10
+
+struct counts {
+    uint32_t refs, types;
+};
+
+struct walk {
+    struct counts *window;
+    uint64_t first; /* frame number of window[0] */
+    unsigned int differences;
+};
+
+static void count(struct walk *w, uint64_t mfn, bool typed)
+{
+    if (mfn - w->first >= WINDOW)
+        return;
+    w->window[mfn - w->first].refs++;
+    w->window[mfn - w->first].types += typed;
+}
+
+static void count_table(struct walk *w, mfn_t mfn, enum frame_type type)
+{
+    const uint64_t *table = mfn_to_virt(mfn);
+    unsigned int i;
+
+    for (i = 0; i < 512; i++) {
+        if (!(table[i] & PTE_PRESENT) || (type == FRAME_L4 && i >= HV_L4_FIRST && i < HV_L4_END))
+            continue;
+        count(w, pte_mfn(table[i]).n, type != FRAME_L1 || (table[i] & PTE_WRITE));
+    }
+}
+
+static void count_vcpu(struct walk *w, const struct vcpu *v)
+{
+    unsigned int i;
+
+    if (v->kernel_cr3 != 0)
+        count(w, v->kernel_cr3 >> PAGE_SHIFT, true);
+    if (v->user_cr3 != 0)
+        count(w, v->user_cr3 >> PAGE_SHIFT, true);
+    for (i = 0; i < v->gdt_frame_count; i++)
+        count(w, v->gdt_frames[i], true);
+    for (i = 0; i < v->ldt_frame_count; i++)
+        count(w, v->ldt_frames[i], true);
+    if (mfn_valid_number(v->info_mfn))
+        count(w, v->info_mfn.n, true);
+}
+
+static void count_domain(struct walk *w, struct domain *d)
+{
+    struct vcpu *v;
+    uint32_t n;
+
+    for_each_vcpu(d, v)
+        count_vcpu(w, v);
+    for (n = d->frame_list; n != FRAME_LIST_END; n = frame_table[n].next) {
+        uint64_t word = frame_table[n].word;
+        enum frame_type type = frame_type_of(word);
+
+        if ((word & FRAME_VALIDATED) && type >= FRAME_L1 && type <= FRAME_L4)
+            count_table(w, MFN(n), type);
+    }
+}
+
+static void compare(struct walk *w, uint64_t n)
+{
+    const struct frame *f = &frame_table[n];
+    struct counts want = w->window[n - w->first];
+    uint64_t refs = f->word & FRAME_REF_MASK, types = (f->word & FRAME_TYPE_COUNT_MASK) / FRAME_TYPE_ONE;
+
+    want.refs += (f->word & FRAME_ALLOCATED) != 0;
+    want.refs += (f->word & FRAME_PINNED) != 0;
+    want.types += (f->word & FRAME_PINNED) != 0;
+    want.types += frame_type_of(f->word) == FRAME_SHARED;
+    if (refs == want.refs && types == want.types)
+        return;
+    if (w->differences++ < REPORT_MAX)
+        log_error("audit: frame %#lx of d%d type %u: %lu references, %lu as its type; found %u and %u", (unsigned long)n,
+                  f->owner != NULL ? f->owner->id : -1, frame_type_of(f->word), (unsigned long)refs, (unsigned long)types,
+                  want.refs, want.types);
+}
+
+static uint64_t owned_on_list(const struct domain *d)
+{
+    uint64_t owned = 0;
+    uint32_t n;
+
+    for (n = d->frame_list; n != FRAME_LIST_END; n = frame_table[n].next)
+        owned += frame_table[n].owner == d;
+    return owned;
+}
+
+/* Stop every domain where no vCPU is in the middle of a memory operation. False if that did not come about. */
+static bool all_quiesce(void)
+{
+    struct domain *d;
+    struct vcpu *v;
+    int tries;
+
+    for (tries = 0; tries < QUIESCE_TRIES; tries++) {
+        bool busy = false;
+
+        for (d = domain_list; d != NULL; d = d->next)
+            domain_pause_sync(d);
+        for (d = domain_list; d != NULL; d = d->next)
+            for_each_vcpu(d, v)
+                busy |= v->preempted_in_mm;
+        if (!busy)
+            return true;
+        for (d = domain_list; d != NULL; d = d->next)
+            domain_unpause(d);
+        softirq_raise(SOFTIRQ_SCHEDULE);
+        preempt_point();
+    }
+    return false;
+}
+
+static unsigned int walk_windows(struct walk *w, uint64_t *total)
+{
+    struct domain *d;
+    uint64_t n;
+
+    for (w->first = 0; w->first < frame_table_end; w->first += WINDOW) {
+        memset(w->window, 0, WINDOW * sizeof(w->window[0]));
+        for (d = domain_list; d != NULL; d = d->next)
+            count_domain(w, d);
+        for (n = w->first; n < frame_table_end && n < w->first + WINDOW; n++) {
+            if ((frame_table[n].word & FRAME_REF_MASK) == 0)
+                continue;
+            compare(w, n);
+            ++*total;
+        }
+    }
+    return w->differences;
+}
+
+unsigned int frames_audit(void)
+{
+    mfn_t buffer = frames_alloc(9);
+    struct walk w = {0};
+    struct domain *d;
+    uint64_t total = 0;
+
+    if (!mfn_valid_number(buffer)) {
+        log_error("audit: no memory for it");
+        return 1;
+    }
+    w.window = mfn_to_virt(buffer);
+    if (!all_quiesce()) {
+        frames_free(buffer, 9);
+        log_error("audit: the guests could not be stopped between memory operations");
+        return 1;
+    }
+    walk_windows(&w, &total);
+    for (d = domain_list; d != NULL; d = d->next) {
+        if (owned_on_list(d) != d->frame_count) {
+            log_error("audit: d%u owns %lu frames, its reservation says %lu", d->id, (unsigned long)owned_on_list(d),
+                      (unsigned long)d->frame_count);
+            w.differences++;
+        }
+    }
+    if (frames_free_audit() != 0) {
+        log_error("audit: the free lists and their count differ by %lu frames", (unsigned long)frames_free_audit());
+        w.differences++;
+    }
+    for (d = domain_list; d != NULL; d = d->next)
+        domain_unpause(d);
+    frames_free(buffer, 9);
+    log_info("audit: %lu frames in use, %lu free, %u differences", (unsigned long)total, (unsigned long)frames_free_count(),
+             w.differences);
+    return w.differences;
+}
