@@ -34,6 +34,7 @@ struct vcpu {
     bool nmi_pending, nmi_masked;
     bool mce_pending;
     bool crash_logged;
+    bool failsafe_pending; /* a selector could not be loaded when it was switched in */
     uint8_t iopl; /* virtual IOPL (PHYSDEVOP_set_iopl); grants nothing by itself */
 
     /* Page tables: machine addresses; each holds a type reference. user_cr3 0: none given. */

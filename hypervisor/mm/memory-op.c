@@ -203,7 +203,7 @@ struct e820_entry {
     uint64_t address, size;
     uint32_t type;
 } __attribute__((packed));
-static_assert(sizeof(struct e820_entry) == 20, "E820 entries are 20 bytes");
+_Static_assert(sizeof(struct e820_entry) == 20, "E820 entries are 20 bytes");
 #define E820_RAM 1u
 
 /* One RAM entry [0, ram_frames): so the kernel has no hole to map and no memory to move (ABI.md 4.10). */

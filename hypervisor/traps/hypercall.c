@@ -27,7 +27,6 @@ static long hypercall_unknown(void)
 #define ENTRY(function) (hypercall_fn)(void (*)(void))(function)
 
 const hypercall_fn hypercall_table[HYPERCALL_COUNT] = {
-    [0 ... HYPERCALL_COUNT - 1] = ENTRY(hypercall_unknown),
     [__HYPERVISOR_set_trap_table] = ENTRY(hypercall_set_trap_table),
     [__HYPERVISOR_mmu_update] = ENTRY(hypercall_mmu_update),
     [__HYPERVISOR_set_gdt] = ENTRY(hypercall_set_gdt),
@@ -57,6 +56,13 @@ const hypercall_fn hypercall_table[HYPERCALL_COUNT] = {
     [__HYPERVISOR_callback_op] = ENTRY(hypercall_callback_op),
     [__HYPERVISOR_event_channel_op] = ENTRY(hypercall_event_channel_op),
     [__HYPERVISOR_physdev_op] = ENTRY(hypercall_physdev_op),
+    /* Not offered, so that the table has no holes: */
+    [11] = ENTRY(hypercall_unknown),
+    [__HYPERVISOR_event_channel_op_compat] = ENTRY(hypercall_unknown),
+    [__HYPERVISOR_physdev_op_compat] = ENTRY(hypercall_unknown),
+    [__HYPERVISOR_xsm_op] = ENTRY(hypercall_unknown),
+    [__HYPERVISOR_xenoprof_op] = ENTRY(hypercall_unknown),
+    [__HYPERVISOR_hvm_op ... HYPERCALL_COUNT - 1] = ENTRY(hypercall_unknown),
 };
 
 /* Numbers from 64 on are ours; none is given out yet. */
