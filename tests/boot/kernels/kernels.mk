@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+# The tiny PV kernels: build/kernels/NAME.elf from NAME.c here and lib/. Included by the top Makefile; also works alone: make -f tests/boot/kernels/kernels.mk
+# A kernel is linked in one of three ways: -page (hypercall page note), -bare (bare SYSCALL, p2m at an address of its own), -base0 (bare, virtual base 0,
+# one load segment). Needs libxen-dev.
+KERNELS_DIR := tests/boot/kernels
+KERNELS_OUT := build/kernels
+KERNELS_CC ?= $(CC)
+KERNELS_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-common -fno-strict-aliasing -fpie -fvisibility=hidden -mno-red-zone \
+	-mgeneral-regs-only -mcmodel=small -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-builtin \
+	-Wall -Wextra -Werror -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -I$(KERNELS_DIR)/lib \
+	-DSTACK_BYTES=65536 -DVCPUS_MAX=8
+KERNELS_LIB := console memory traps events start entry
+KERNELS := abi-page abi-bare abi-base0 attack-mm attack-cpu attack-ev-gnt fuzz spin
+KERNELS_ELF := $(KERNELS:%=$(KERNELS_OUT)/%.elf)
+KERNELS_LIB_OBJ := $(KERNELS_LIB:%=$(KERNELS_OUT)/lib/%.o)
+
+.PHONY: kernels
+kernels: $(KERNELS_ELF)
+
+$(KERNELS_OUT)/%.o: $(KERNELS_DIR)/%.c $(KERNELS_DIR)/lib/mini.h $(KERNELS_DIR)/kernels.mk
+	@mkdir -p $(@D)
+	$(KERNELS_CC) $(KERNELS_CFLAGS) -c $< -o $@
+
+$(KERNELS_OUT)/%.o: $(KERNELS_DIR)/%.S $(KERNELS_DIR)/kernels.mk
+	@mkdir -p $(@D)
+	$(KERNELS_CC) $(KERNELS_CFLAGS) -c $< -o $@
+
+$(KERNELS_OUT)/high.lds: $(KERNELS_DIR)/lib/kernel.lds.S
+	@mkdir -p $(@D)
+	$(KERNELS_CC) -E -P -x c -DBASE=0xffffffff80000000 $< -o $@
+
+$(KERNELS_OUT)/base0.lds: $(KERNELS_DIR)/lib/kernel.lds.S
+	@mkdir -p $(@D)
+	$(KERNELS_CC) -E -P -x c -DBASE=0 -DSINGLE $< -o $@
+
+kernels_link = $(LD) -static -nostdlib -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments -T $(1) $(filter %.o,$^) -o $@
+
+$(KERNELS_OUT)/abi-page.elf: $(KERNELS_OUT)/abi.o $(KERNELS_OUT)/lib/hypercall-page.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/high.lds
+	$(call kernels_link,$(KERNELS_OUT)/high.lds)
+$(KERNELS_OUT)/abi-bare.elf: $(KERNELS_OUT)/abi.o $(KERNELS_OUT)/lib/hypercall-bare.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/high.lds
+	$(call kernels_link,$(KERNELS_OUT)/high.lds)
+$(KERNELS_OUT)/abi-base0.elf: $(KERNELS_OUT)/abi.o $(KERNELS_OUT)/lib/hypercall-bare.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/base0.lds
+	$(call kernels_link,$(KERNELS_OUT)/base0.lds)
+$(KERNELS_OUT)/%.elf: $(KERNELS_OUT)/%.o $(KERNELS_OUT)/lib/hypercall-bare.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/high.lds
+	$(call kernels_link,$(KERNELS_OUT)/high.lds)
