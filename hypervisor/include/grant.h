@@ -11,23 +11,29 @@
 #include <xen/grant_table.h>
 
 struct domain;
-struct grant_mapping; /* grants/grant-table.c */
+struct grant_mapping; /* grants/grant-internal.h */
 
 #define GRANT_FRAMES_MAX 64u /* 512 entries each */
+#define GRANT_MAPPINGS_MAX 65536u /* a domain's mappings of others' grants */
 
 /* Embedded in struct domain. */
 struct domain_grants {
-    struct spinlock lock;
+    struct spinlock lock; /* all of this, and the pins of each entry */
     uint32_t frame_count; /* frames of the table so far */
-    grant_entry_v1_t *frames[GRANT_FRAMES_MAX];
+    grant_entry_v1_t *frames[GRANT_FRAMES_MAX]; /* shared with the guest, which may write anything at any time */
     struct grant_ref_state *state[GRANT_FRAMES_MAX]; /* per entry: pins held through it */
+    uint32_t in_use; /* pins held, all entries together */
+    bool closing;    /* the domain is going: no new pins; the last one to go frees the table */
     /* mappings this domain holds of others' grants, by handle */
-    struct grant_mapping *mappings;
-    uint32_t mapping_capacity, mapping_free;
+    struct grant_mapping **mapping_pages; /* one page of pointers, or NULL */
+    uint32_t mapping_capacity;
+    uint32_t mapping_free; /* first free handle, GRANT_NO_HANDLE none */
 };
+#define GRANT_NO_HANDLE 0xffffffffu
 
 int domain_grants_init(struct domain *d);
-/* Drop every mapping that d holds, then its table. Called when d's vCPUs no longer run and its page tables are gone. */
+/* Drop every mapping that d holds, then its table (or leave that to whoever holds the last pin through it). Called when d's vCPUs no longer run and its
+ * page tables are gone. Context: no lock held. */
 void domain_grants_destroy(struct domain *d);
 /* Number of grants of d that others still hold mapped. */
 uint32_t domain_grants_in_use(struct domain *d);
