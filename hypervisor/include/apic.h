@@ -32,3 +32,9 @@ void ioapic_init(void);
 int must_check irq_register_isa(uint8_t isa_irq, void (*handler)(void *arg), void *arg);
 /* Called by the entry code with interrupts off for every external vector >= 0x20: dispatches, and gives EOI. */
 void irq_dispatch(uint8_t vector);
+
+/* Boot CPU, once, after clock_init(): measure the timer. */
+void apic_timer_calibrate(void);
+/* Start-up of another CPU by its APIC identifier: INIT, then the page (below 1 MiB) it starts in. */
+void apic_send_init(uint32_t apic_id_to);
+void apic_send_startup(uint32_t apic_id_to, uint8_t page);

@@ -112,3 +112,8 @@ void cpu_idle_loop(void) noreturn_fn; /* softirqs, else hlt */
 /* End the machine. Other CPUs are stopped first. Context: any. */
 enum machine_end { MACHINE_POWEROFF, MACHINE_REBOOT, MACHINE_HALT };
 void machine_end(enum machine_end how) noreturn_fn;
+
+/* cpu/smp.c: VECTOR_CALL has arrived: run what others asked of this CPU. Interrupts off. */
+void cpu_call_interrupt(void);
+/* After cpu_start_others() and sched_init(): let the others enter their idle loops. */
+void cpu_release_others(void);

@@ -52,6 +52,10 @@ struct domain {
     /* log_guest's budget */
     uint64_t log_window_ns;
     uint32_t log_lines, log_suppressed;
+
+    /* console_io of a domain without rights to the console: the line so far. Its vCPUs may mix their text, no more. */
+    char console_line[160];
+    uint32_t console_used;
 };
 
 extern struct spinlock domain_list_lock;

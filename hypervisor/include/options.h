@@ -17,6 +17,7 @@ struct boot_options {
     bool noreboot_exit;
     bool smap;                 /* smap | nosmap: default on where the CPU has it */
     uint32_t maxcpus;          /* maxcpus=N: bring up at most N pCPUs */
+    bool audit;                /* audit: walk all frames when Domain0 shuts down */
     char sched_params[128];    /* sched_params=name:value,...: handed to the module at creation */
 };
 extern struct boot_options boot_options;

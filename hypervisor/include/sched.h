@@ -56,3 +56,13 @@ void sched_switched(void);
 /* Hand every vCPU from the active module to another while they run. 0, -ENOENT, -ENOMEM. Context: no lock held. */
 int must_check sched_use(const char *name);
 const char *sched_active_name(void);
+
+/* CPUs it may run on, from its next move on. */
+void vcpu_set_affinity(struct vcpu *v, cpumask_t mask);
+
+/*
+ * A parameter of the active module: of the instance (d and v NULL), of a domain and all its vCPUs (v NULL), or of one vCPU.
+ * 0; -ENOENT: no such name; -EOPNOTSUPP: not settable there; -ERANGE. Context: no lock held.
+ */
+int must_check sched_param_set(struct domain *d, struct vcpu *v, const char *name, uint64_t value);
+int must_check sched_param_get(struct domain *d, struct vcpu *v, const char *name, uint64_t *value);

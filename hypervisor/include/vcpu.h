@@ -92,6 +92,8 @@ struct vcpu {
     void *stack; /* lowest mapped address of its stack */
     bool preempted_in_mm; /* switched out inside a memory operation, holding references (mm/page-table.h) */
     uint64_t hypercalls, faults, pt_emulations; /* statistics, own CPU only */
+    struct vcpu_info *info_private; /* what info is before registration where shared_info has no place for it; else NULL */
+    bool initialising; /* atomic: one VCPUOP_initialise at a time */
 };
 
 /* A vCPU with its stack, scheduler and time state, down and uninitialised; NULL when out of memory. */

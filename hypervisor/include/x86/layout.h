@@ -41,6 +41,8 @@
 #define DIRECTMAP_SIZE LAYOUT_UL(0x40000000000) /* 4 TiB */
 
 /* A hypervisor stack: 16 KiB aligned at 16 KiB, the lowest page unmapped as a guard. */
+#define TRAMPOLINE_PHYS 0x8000 /* start-up page of other pCPUs, below 1 MiB */
+
 #define STACK_SIZE 16384
 
 /* Within a CPU area. Pages not named are unmapped. */

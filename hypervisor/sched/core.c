@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler core: which vCPU is in which state, and the one place where a pCPU changes hands (sched_run).
+ *
+ * A vCPU is OUT (cannot run), WAITING (at its home queue, known to the module) or RUNNING. Who may run next is the module's answer; who
+ * may not is decided here. A vCPU whose registers are still in a processor (on_cpu) never changes its home, so no
+ * other pCPU can ever pick it too early and nothing has to wait for a switch under way.
+ * Contract: sched.h and <hv/sched-ops.h>. Path: docs/paths/schedule.md. Tests: test-core.c.
+ */
+#include "run-queue.h"
+
+#include "domain.h"
+
+struct run_queue *run_queues;
+
+/* ---- Homes ---- */
+
+struct run_queue *run_queue_lock_home(struct sched_vcpu *s, uint64_t *flags)
+{
+    for (;;) {
+        uint32_t cpu = READ_ONCE(s->cpu);
+        struct run_queue *rq = run_queue_of(cpu);
+
+        *flags = spin_lock_irqsave(&rq->lock);
+        if (likely(s->cpu == cpu))
+            return rq;
+        spin_unlock_irqrestore(&rq->lock, *flags); /* it moved while we waited */
+    }
+}
+
+void run_queue_add_home(struct run_queue *rq, struct sched_vcpu *s)
+{
+    struct sched_vcpu **bucket = home_bucket(rq, s);
+
+    lock_assert_held(&rq->lock);
+    s->home_next = *bucket;
+    *bucket = s;
+    rq->homed++;
+    s->cpu = rq->queue.cpu;
+    vcpu_of(s)->cpu = rq->queue.cpu;
+}
+
+void run_queue_remove_home(struct run_queue *rq, struct sched_vcpu *s)
+{
+    struct sched_vcpu **link = home_bucket(rq, s);
+
+    lock_assert_held(&rq->lock);
+    while (*link != s)
+        link = &(*link)->home_next;
+    *link = s->home_next;
+    rq->homed--;
+}
+
+/* ---- States ---- */
+
+static inline void kick(struct run_queue *rq)
+{
+    softirq_raise_on(rq->queue.cpu, SOFTIRQ_SCHEDULE);
+}
+
+static int runstate_of(uint32_t blockers)
+{
+    if (blockers == 0)
+        return RUNSTATE_runnable;
+    return (blockers & (SCHED_DOWN | SCHED_PAUSED)) ? RUNSTATE_offline : RUNSTATE_blocked;
+}
+
+static inline void set_waiting(struct run_queue *rq, struct sched_vcpu *s, uint64_t now_ns)
+{
+    s->place = SCHED_WAITING;
+    s->waiting_since_ns = now_ns;
+    list_push_back(&rq->waiting, &s->wait_link);
+    rq->queue.waiting++;
+}
+
+static inline void unset_waiting(struct run_queue *rq, struct sched_vcpu *s)
+{
+    list_remove(&s->wait_link);
+    rq->queue.waiting--;
+}
+
+/* The slice of what runs here ends so much later than now. */
+void run_queue_set_slice(struct run_queue *rq, uint64_t now_ns, uint64_t slice_ns)
+{
+    rq->slice_end_ns = slice_ns == SCHED_UNTIL_BLOCK ? UINT64_MAX : now_ns + slice_ns;
+    /* A timer that fires too early is armed again by its handler: that costs less than moving it at every switch. */
+    if (rq->slice_end_ns < rq->slice_timer_ns) {
+        rq->slice_timer_ns = rq->slice_end_ns;
+        timer_set(&rq->slice_timer, rq->slice_end_ns);
+    }
+}
+
+void run_queue_charge(struct run_queue *rq, uint64_t now_ns)
+{
+    struct sched_vcpu *s = rq->queue.running;
+    uint64_t ran_ns = now_ns - rq->queue.charged_ns;
+
+    rq->queue.charged_ns = now_ns;
+    s->ran_ns += ran_ns;
+    active.charge(active_state, &rq->queue, s, ran_ns, now_ns);
+}
+
+/* s has lost its last blocker and is OUT. Returns the queue it waits at, locked in rq's stead. */
+static struct run_queue *make_runnable(struct run_queue *rq, struct sched_vcpu *s)
+{
+    uint64_t now_ns, run_on_ns;
+
+    now_ns = run_queue_now(rq);
+    if (rq->queue.running != NULL && cpu_count > 1 && !READ_ONCE(s->on_cpu)) {
+        rq = place_waking(rq, s, now_ns);
+        now_ns = max(now_ns, rq->now_ns);
+        rq->now_ns = now_ns;
+    }
+    vcpu_runstate_change(vcpu_of(s), RUNSTATE_runnable, now_ns);
+    s->wakes++;
+    set_waiting(rq, s, now_ns);
+    run_on_ns = active.enqueue(active_state, &rq->queue, s, SCHED_WAKE, now_ns);
+    if (rq->queue.running == NULL) {
+        kick(rq);
+        return rq;
+    }
+    if (run_on_ns == 0) {
+        rq->preemptions++;
+        kick(rq);
+    } else if (run_on_ns != SCHED_KEEP && run_on_ns <= SCHED_SLICE_MAX_NS) {
+        run_queue_set_slice(rq, now_ns, run_on_ns);
+    }
+    watchdog_watch(rq, now_ns);
+    return rq;
+}
+
+/* s has gained a blocker from outside. */
+static void stop(struct run_queue *rq, struct sched_vcpu *s)
+{
+    uint64_t now_ns;
+
+    if (s->place == SCHED_RUNNING) {
+        kick(rq);
+        return;
+    }
+    now_ns = run_queue_now(rq);
+    if (s->place == SCHED_WAITING) {
+        active.dequeue(active_state, &rq->queue, s, now_ns);
+        unset_waiting(rq, s);
+        s->place = SCHED_OUT;
+    }
+    vcpu_runstate_change(vcpu_of(s), runstate_of(s->blockers), now_ns);
+}
+
+/* A blocker was taken away: perhaps it can run. Unlocks. */
+static void go_and_unlock(struct run_queue *rq, struct sched_vcpu *s, uint64_t flags)
+{
+    if (s->place == SCHED_OUT) {
+        if (s->blockers == 0)
+            rq = make_runnable(rq, s);
+        else
+            vcpu_runstate_change(vcpu_of(s), runstate_of(s->blockers), run_queue_now(rq));
+    }
+    spin_unlock_irqrestore(&rq->lock, flags);
+}
+
+void vcpu_wake(struct vcpu *v)
+{
+    struct sched_vcpu *s = &v->sched;
+    struct run_queue *rq;
+    uint64_t flags;
+
+    /* The event was made visible before this; vcpu_block sets BLOCKED before it looks at events. One of us sees the other. */
+    smp_mb();
+    if (!(READ_ONCE(s->blockers) & SCHED_BLOCKED))
+        return;
+    rq = run_queue_lock_home(s, &flags);
+    __atomic_and_fetch(&s->blockers, ~SCHED_BLOCKED, __ATOMIC_RELAXED);
+    go_and_unlock(rq, s, flags);
+}
+
+void vcpu_block(bool (*still_wanted)(struct vcpu *v))
+{
+    struct vcpu *v = current_vcpu();
+
+    __atomic_fetch_or(&v->sched.blockers, SCHED_BLOCKED, __ATOMIC_SEQ_CST);
+    if (still_wanted != NULL && !still_wanted(v)) {
+        __atomic_and_fetch(&v->sched.blockers, ~SCHED_BLOCKED, __ATOMIC_RELAXED);
+        return;
+    }
+    sched_run();
+}
+
+void vcpu_yield(void)
+{
+    struct vcpu *v = current_vcpu();
+
+    if (READ_ONCE(run_queue_of(this_cpu_id())->queue.waiting) == 0)
+        return;
+    v->sched.yielding = true;
+    sched_run();
+}
+
+void vcpu_pause(struct vcpu *v)
+{
+    struct sched_vcpu *s = &v->sched;
+    uint64_t flags;
+    struct run_queue *rq = run_queue_lock_home(s, &flags);
+
+    if (s->pause_count++ == 0) {
+        __atomic_fetch_or(&s->blockers, SCHED_PAUSED, __ATOMIC_RELAXED);
+        stop(rq, s);
+    }
+    spin_unlock_irqrestore(&rq->lock, flags);
+}
+
+void vcpu_pause_sync(struct vcpu *v)
+{
+    vcpu_pause(v);
+    /* preempt_point, because v may at this moment wait for us to stop. */
+    while (READ_ONCE(v->sched.place) == SCHED_RUNNING || __atomic_load_n(&v->sched.on_cpu, __ATOMIC_ACQUIRE)) {
+        preempt_point();
+        cpu_relax();
+    }
+}
+
+void vcpu_unpause(struct vcpu *v)
+{
+    struct sched_vcpu *s = &v->sched;
+    uint64_t flags;
+    struct run_queue *rq = run_queue_lock_home(s, &flags);
+
+    ASSERT(s->pause_count > 0);
+    if (s->pause_count > 0 && --s->pause_count == 0)
+        __atomic_and_fetch(&s->blockers, ~SCHED_PAUSED, __ATOMIC_RELAXED);
+    go_and_unlock(rq, s, flags);
+}
+
+void vcpu_set_down(struct vcpu *v, bool down)
+{
+    struct sched_vcpu *s = &v->sched;
+    uint64_t flags;
+    struct run_queue *rq = run_queue_lock_home(s, &flags);
+
+    if (down) {
+        __atomic_fetch_or(&s->blockers, SCHED_DOWN, __ATOMIC_RELAXED);
+        stop(rq, s);
+        spin_unlock_irqrestore(&rq->lock, flags);
+    } else {
+        __atomic_and_fetch(&s->blockers, ~SCHED_DOWN, __ATOMIC_RELAXED);
+        go_and_unlock(rq, s, flags);
+    }
+}
+
+bool vcpu_is_down(const struct vcpu *v)
+{
+    return (READ_ONCE(v->sched.blockers) & SCHED_DOWN) != 0;
+}
+
+void vcpu_set_affinity(struct vcpu *v, cpumask_t mask)
+{
+    uint64_t flags;
+    struct run_queue *rq = run_queue_lock_home(&v->sched, &flags);
+
+    v->sched.affinity = mask;
+    spin_unlock_irqrestore(&rq->lock, flags);
+}
+
+/* ---- The decision ---- */
+
+/* What ran until now stops: charge it, and put it where it belongs. */
+static inline void put_running(struct run_queue *rq, struct sched_vcpu *s, uint64_t now_ns)
+{
+    run_queue_charge(rq, now_ns);
+    rq->queue.running = NULL;
+    if (unlikely(READ_ONCE(s->blockers) != 0)) {
+        s->place = SCHED_OUT;
+        s->yielding = false;
+        return;
+    }
+    set_waiting(rq, s, now_ns);
+    if (unlikely(s->yielding)) {
+        s->yielding = false;
+        active.yield(active_state, &rq->queue, s, now_ns);
+    } else {
+        active.enqueue(active_state, &rq->queue, s, SCHED_AGAIN, now_ns);
+    }
+}
+
+static inline void take_running(struct run_queue *rq, struct sched_vcpu *s, uint64_t now_ns)
+{
+    uint64_t waited_ns = now_ns - s->waiting_since_ns;
+
+    unset_waiting(rq, s);
+    s->place = SCHED_RUNNING;
+    s->on_cpu = true;
+    s->waited_ns += waited_ns;
+    if (unlikely(waited_ns > s->waited_max_ns))
+        s->waited_max_ns = waited_ns;
+    s->dispatches++;
+    rq->queue.running = s;
+    rq->queue.charged_ns = now_ns;
+}
+
+/* prev leaves this pCPU for next (one of them may be the idle vCPU); the queue is unlocked before the stacks change. */
+static void switch_and_unlock(struct run_queue *rq, struct vcpu *prev, struct vcpu *next, uint64_t now_ns)
+{
+    rq->switches++;
+    if (prev->is_idle) {
+        __atomic_fetch_and(&sched_machine.idle_mask, ~cpu_bit(rq->queue.cpu), __ATOMIC_RELAXED);
+    } else {
+        rq->leaving = &prev->sched;
+        vcpu_runstate_change(prev, runstate_of(prev->sched.blockers), now_ns);
+    }
+    if (next->is_idle)
+        __atomic_fetch_or(&sched_machine.idle_mask, cpu_bit(rq->queue.cpu), __ATOMIC_RELAXED);
+    else
+        vcpu_runstate_change(next, RUNSTATE_running, now_ns);
+    spin_unlock(&rq->lock);
+    vcpu_switch(prev, next);
+    /* Here again on prev's own stack, perhaps much later and on another pCPU. */
+    sched_switched();
+}
+
+/* The queue is unlocked and interrupts are on during a repair: prev waits meanwhile, still on this pCPU. */
+static void repair(struct run_queue *rq, enum sched_fault fault)
+{
+    const char *name = active.name;
+
+    spin_unlock(&rq->lock);
+    irq_enable();
+    sched_replace_failed(fault, name, "chosen for a pCPU");
+    irq_disable();
+    spin_lock(&rq->lock);
+}
+
+void sched_run(void)
+{
+    struct cpu *cpu = this_cpu();
+    struct run_queue *rq = run_queue_of(cpu->id);
+    struct vcpu *prev = current_vcpu();
+    struct vcpu *next;
+    struct sched_vcpu *chosen = NULL;
+    uint64_t now_ns, slice_ns = SCHED_UNTIL_BLOCK;
+    enum sched_fault fault = FAULT_COUNT;
+
+    irq_disable();
+    spin_lock(&rq->lock);
+    now_ns = run_queue_now(rq);
+    rq->runs++;
+    if (rq->queue.running != NULL)
+        put_running(rq, rq->queue.running, now_ns);
+    if (cpu_count > 1 && (rq->queue.waiting == 0 || now_ns >= rq->slice_end_ns))
+        place_pull(rq, now_ns);
+
+    while (rq->queue.waiting > 0) {
+        chosen = checked_pick(rq, now_ns, &slice_ns, &fault);
+        if (likely(chosen != NULL))
+            break;
+        repair(rq, fault);
+        now_ns = run_queue_now(rq);
+    }
+    if (chosen == NULL) {
+        rq->slice_end_ns = UINT64_MAX;
+        next = cpu->idle;
+    } else {
+        take_running(rq, chosen, now_ns);
+        run_queue_set_slice(rq, now_ns, slice_ns);
+        if (rq->queue.waiting > 0)
+            watchdog_watch(rq, now_ns);
+        next = vcpu_of(chosen);
+    }
+    if (next != prev) {
+        switch_and_unlock(rq, prev, next, now_ns);
+        return;
+    }
+    spin_unlock(&rq->lock);
+    irq_enable();
+}
+
+void sched_switched(void)
+{
+    struct run_queue *rq = run_queue_of(this_cpu_id());
+    struct sched_vcpu *left = rq->leaving;
+
+    if (left != NULL) {
+        rq->leaving = NULL;
+        __atomic_store_n(&left->on_cpu, false, __ATOMIC_RELEASE);
+    }
+    irq_enable();
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside the scheduler core: the run queue of a pCPU, and what its files share. Nobody else includes this.
+ *
+ * Locks, in the order they are taken: sched_admin_lock (which vCPUs and domains exist, which module is active; interrupts on),
+ * then run queues by rising CPU number (interrupts off). A second queue out of that order is only ever tried.
+ */
+#pragma once
+
+#include "cpu.h"
+#include "sched.h"
+#include "spinlock.h"
+#include "timer.h"
+#include "vcpu.h"
+
+#define HOME_BUCKETS 64u
+
+struct run_queue {
+    struct spinlock lock;     /* protects all of this, and the place of every vCPU whose home it is */
+    bool watching;            /* watchdog_timer is armed */
+    struct sched_queue queue; /* what modules see */
+    struct list_node waiting; /* vCPUs that are WAITING here, longest first: the core's own record, and the fallback's order */
+    struct sched_vcpu *leaving; /* switched out on this pCPU, registers not saved yet; this pCPU only */
+    uint64_t now_ns;          /* latest time a module was told */
+    uint64_t slice_end_ns;    /* of queue.running; UINT64_MAX: none */
+    uint64_t slice_timer_ns;  /* when slice_timer fires; may be before slice_end_ns, then it is armed again. UINT64_MAX: not armed */
+    uint64_t watch_due_ns;
+    struct timer slice_timer, watchdog_timer;
+    uint32_t homed;           /* vCPUs at home here */
+    void *data_next;          /* module data prepared for a change of module */
+    uint64_t runs, switches, preemptions, pulls; /* counters */
+    struct sched_vcpu *home[HOME_BUCKETS]; /* every vCPU at home here, by address: so a pointer from a module can be checked unread */
+} aligned_to(64);
+
+extern struct run_queue *run_queues; /* [cpu_count] */
+extern struct spinlock sched_admin_lock;
+extern struct list_node sched_all_vcpus, sched_all_domains; /* lock: sched_admin_lock */
+extern struct sched_machine sched_machine;
+
+/*
+ * The active module: its table with stubs for what it leaves out, and its state. Written with every run queue locked,
+ * so stable under any one of them.
+ */
+extern struct sched_ops active;
+extern void *active_state;
+extern const struct sched_ops sched_fallback;
+
+/* Faults of modules since boot, by kind. Atomic. */
+enum sched_fault {
+    FAULT_IDLE_WHILE_RUNNABLE,
+    FAULT_UNKNOWN_VCPU,
+    FAULT_NOT_QUEUED,
+    FAULT_SLICE,
+    FAULT_STARVED,
+    FAULT_PLACEMENT, /* harmless: ignored and counted */
+    FAULT_COUNT
+};
+extern uint64_t sched_fault_counts[FAULT_COUNT];
+extern const char *const sched_fault_names[FAULT_COUNT];
+
+static inline struct vcpu *vcpu_of(struct sched_vcpu *s)
+{
+    return container_of(s, struct vcpu, sched);
+}
+
+static inline struct run_queue *run_queue_of(uint32_t cpu)
+{
+    return &run_queues[cpu];
+}
+
+/* Now, for this queue: never earlier than what its module has heard, even if another pCPU's counter is a little behind. */
+static inline uint64_t run_queue_now(struct run_queue *rq)
+{
+    uint64_t now = clock_now_ns();
+
+    if (unlikely(now < rq->now_ns))
+        return rq->now_ns;
+    rq->now_ns = now;
+    return now;
+}
+
+static inline struct sched_vcpu **home_bucket(struct run_queue *rq, const struct sched_vcpu *s)
+{
+    uintptr_t address = (uintptr_t)s;
+
+    return &rq->home[((address >> 6) ^ (address >> 12) ^ (address >> 18)) % HOME_BUCKETS];
+}
+
+static inline void run_queue_lock_all(uint64_t *flags)
+{
+    *flags = irq_save();
+    for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
+        spin_lock(&run_queues[cpu].lock);
+}
+
+static inline void run_queue_unlock_all(uint64_t flags)
+{
+    for (uint32_t cpu = cpu_count; cpu-- > 0;)
+        spin_unlock(&run_queues[cpu].lock);
+    irq_restore(flags);
+}
+
+/* core.c */
+struct run_queue *run_queue_lock_home(struct sched_vcpu *s, uint64_t *flags);
+void run_queue_charge(struct run_queue *rq, uint64_t now_ns);
+void run_queue_add_home(struct run_queue *rq, struct sched_vcpu *s);
+void run_queue_remove_home(struct run_queue *rq, struct sched_vcpu *s);
+void run_queue_set_slice(struct run_queue *rq, uint64_t now_ns, uint64_t slice_ns);
+
+/* checked-pick.c */
+struct sched_vcpu *checked_pick(struct run_queue *rq, uint64_t now_ns, uint64_t *slice_ns, enum sched_fault *fault);
+uint32_t checked_pick_cpu(struct run_queue *rq, const struct sched_vcpu *s, uint64_t now_ns);
+
+/* place.c */
+struct run_queue *place_waking(struct run_queue *rq, struct sched_vcpu *s, uint64_t now_ns);
+void place_pull(struct run_queue *rq, uint64_t now_ns);
+
+/* watchdog.c */
+void slice_timer_fired(void *rq);
+void watchdog_fired(void *rq);
+void watchdog_arm(struct run_queue *rq, uint64_t now_ns);
+
+/* Somebody stays waiting: be sure that we look in time. Cheap when already armed. */
+static inline void watchdog_watch(struct run_queue *rq, uint64_t now_ns)
+{
+    if (unlikely(!rq->watching))
+        watchdog_arm(rq, now_ns);
+}
+
+/* module.c: the module has failed; the fallback takes over, unless somebody else has seen to it. Context: no lock held. */
+void sched_replace_failed(enum sched_fault fault, const char *module, const char *detail);
+
+/* keys.c */
+void sched_keys_init(void);
