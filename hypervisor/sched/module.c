@@ -41,12 +41,7 @@ static void none_queue_init(void *state, struct sched_queue *queue, uint64_t now
 {
     (void)state, (void)queue, (void)now_ns;
 }
-static int none_domain_insert(void *state, struct sched_domain *domain)
-{
-    (void)state, (void)domain;
-    return 0;
-}
-static void none_domain_remove(void *state, struct sched_domain *domain)
+static void none_domain(void *state, struct sched_domain *domain)
 {
     (void)state, (void)domain;
 }
@@ -87,8 +82,8 @@ static struct sched_ops with_stubs(const struct sched_ops *ops)
     STUB(create, none_create);
     STUB(destroy, none_destroy);
     STUB(queue_init, none_queue_init);
-    STUB(domain_insert, none_domain_insert);
-    STUB(domain_remove, none_domain_remove);
+    STUB(domain_insert, none_domain);
+    STUB(domain_remove, none_domain);
     STUB(vcpu_insert, none_vcpu);
     STUB(vcpu_remove, none_vcpu);
     STUB(yield, yield_as_enqueue);
@@ -221,10 +216,13 @@ static void withdraw_all(uint64_t now_ns)
 /* Give every vCPU to the active module, the waiting ones in the order in which they wait. All queues locked. */
 static void hand_over_all(uint64_t now_ns)
 {
+    struct sched_domain *d;
     struct sched_vcpu *s;
 
     for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
         active.queue_init(active_state, &run_queue_of(cpu)->queue, now_ns);
+    list_for_each_entry(d, &sched_all_domains, link)
+        active.domain_insert(active_state, d);
     list_for_each_entry(s, &sched_all_vcpus, link)
         active.vcpu_insert(active_state, &run_queue_of(s->cpu)->queue, s, now_ns);
     for (uint32_t cpu = 0; cpu < cpu_count; cpu++) {
@@ -249,31 +247,6 @@ static uint64_t common_now(void)
     return now_ns;
 }
 
-static void domains_to(const struct sched_ops *full, void *state, int *rc)
-{
-    struct sched_domain *d;
-
-    /* The new module sees a domain's data as `data`, though the old one still has it: shown one at a time, all queues locked. */
-    list_for_each_entry(d, &sched_all_domains, link) {
-        void *former = d->data;
-
-        d->data = d->data_next;
-        *rc = full->domain_insert(state, d);
-        d->data = former;
-        if (*rc != 0) {
-            for (struct list_node *node = d->link.prev; node != &sched_all_domains; node = node->prev) {
-                struct sched_domain *done = list_entry(node, struct sched_domain, link);
-
-                former = done->data;
-                done->data = done->data_next;
-                full->domain_remove(state, done);
-                done->data = former;
-            }
-            return;
-        }
-    }
-}
-
 /* Administration lock held. `orderly`: the old module is asked to let go of everything; one that failed is not trusted to. */
 static int change_module(const struct sched_ops *ops, bool orderly)
 {
@@ -294,23 +267,16 @@ static int change_module(const struct sched_ops *ops, bool orderly)
 
     run_queue_lock_all(&flags);
     now_ns = common_now();
-    domains_to(&full, state, &rc);
-    if (rc == 0) {
-        if (orderly)
-            withdraw_all(now_ns);
-        former = active;
-        former_state = active_state;
-        swap_data();
-        active = full;
-        active_state = state;
-        hand_over_all(now_ns);
-    }
+    if (orderly)
+        withdraw_all(now_ns);
+    former = active;
+    former_state = active_state;
+    swap_data();
+    active = full;
+    active_state = state;
+    hand_over_all(now_ns);
     run_queue_unlock_all(flags);
 
-    if (rc != 0) {
-        full.destroy(state);
-        goto free_data;
-    }
     for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
         softirq_raise_on(cpu, SOFTIRQ_SCHEDULE);
     former.destroy(former_state);
@@ -557,14 +523,9 @@ int sched_domain_init(struct domain *d)
     spin_lock(&sched_admin_lock);
     rc = data_alloc(&s->data, active.domain_bytes);
     if (rc == 0) {
-        rc = active.domain_insert(active_state, s);
-        if (rc == 0) {
-            list_push_back(&sched_all_domains, &s->link);
-            s->known = true;
-        } else {
-            heap_free(s->data);
-            s->data = NULL;
-        }
+        active.domain_insert(active_state, s);
+        list_push_back(&sched_all_domains, &s->link);
+        s->known = true;
     }
     spin_unlock(&sched_admin_lock);
     return rc;

@@ -46,7 +46,7 @@
 #define SCHED_DOWN 2u    /* VCPUOP_down, or not brought up yet */
 #define SCHED_PAUSED 4u  /* pause_count is not zero */
 
-/* Where a vCPU is; sched_vcpu.place. The core's. */
+/* Where a vCPU is; sched_vcpu.place, changed by the core alone. */
 enum sched_place {
     SCHED_OUT,     /* not runnable */
     SCHED_WAITING, /* enqueued at its home queue */
@@ -73,10 +73,10 @@ struct sched_vcpu {
     uint32_t cpu;      /* its home queue; lock: that queue's */
     uint64_t affinity; /* CPUs it may run on, bit per CPU */
     uint64_t serial;   /* order of creation: a tie-break that does not depend on addresses */
+    uint8_t place;     /* enum sched_place; lock: home queue */
 
     /* The core's. Lock: the home queue's, except where said. */
     uint32_t blockers; /* SCHED_BLOCKED ...; atomic: set by the vCPU itself, read by wakers without the lock */
-    uint8_t place;     /* enum sched_place */
     bool on_cpu;       /* registers are in a processor; true -> false by sched_switched() without the lock */
     bool yielding;
     bool dead;
@@ -152,8 +152,8 @@ struct sched_ops {
     /* A queue's data is to be filled; nothing is queued. Queue locked. Optional. */
     void (*queue_init)(void *state, struct sched_queue *queue, uint64_t now_ns);
 
-    /* A domain appears / goes; it has no vCPU yet / any more. Returns 0 or -errno. Optional. Pair. */
-    int (*domain_insert)(void *state, struct sched_domain *domain);
+    /* A domain appears / goes; no vCPU of it is inserted yet / any more. May not allocate: on a change of module all queues are locked. Optional. Pair. */
+    void (*domain_insert)(void *state, struct sched_domain *domain);
     void (*domain_remove)(void *state, struct sched_domain *domain);
 
     /* A vCPU appears; it is neither queued nor (except when this module takes over from another) running. Queue locked. Optional. Pair. */

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* Every scheduler module that is linked in. The first is the default; `sched=<name>` on the command line chooses another. */
+#include <hv/sched-ops.h>
+
+extern const struct sched_ops sched_bvt;
+extern const struct sched_ops sched_rr;
+
+const struct sched_ops *const sched_modules[] = {
+    &sched_bvt,
+    &sched_rr,
+    NULL,
+};
