@@ -9,6 +9,7 @@
 #include "log.h"
 #include "sched.h"
 #include "spinlock.h"
+#include "timer.h"
 #include "types.h"
 
 #include <xen/xen.h>
@@ -56,6 +57,14 @@ struct domain {
     /* console_io of a domain without rights to the console: the line so far. Its vCPUs may mix their text, no more. */
     char console_line[160];
     uint32_t console_used;
+
+    /* Lifetime; the lock protects what decides that it has ended (shut_down, shutdown_reason, shutdown_code), that its last vCPU went down, and the watchdogs. */
+    struct spinlock lifetime_lock;
+    int shutdown_code;   /* SCHEDOP_shutdown_code: what it reports instead of its reason; -1: none */
+    bool destroy_at_end; /* a boot module's: nobody else would */
+    uint64_t draining;   /* bit per vCPU that runs on to leave a memory operation (domain/domain.c) */
+    struct timer watchdog[2]; /* SCHEDOP_watchdog; id is the place + 1 */
+    bool watchdog_used[2];
 };
 
 extern struct spinlock domain_list_lock;
@@ -78,8 +87,13 @@ void domain_pause_sync(struct domain *d);
 void domain_crash(struct domain *d, const char *fmt, ...) printf_like(2, 3);
 /* SCHEDOP_shutdown. */
 void domain_shutdown(struct domain *d, uint8_t reason);
-/* Free everything. Context: not on one of its vCPUs, no lock held. */
+/* Free everything: d is off the list afterwards, and gone with its last reference (frames that others still map hold one). Waits for vCPUs that are inside a
+ * memory operation, and may preempt. Context: hypercall of another domain, or nothing of d ever ran; no lock held. */
 void domain_destroy(struct domain *d);
+/* Boot, once, before the first domain: the console keys and what happens when a domain ends. */
+void domains_init(void);
+/* End the machine as after a crash of Domain0: reboot, or what noreboot says. */
+void domain0_failed(void) noreturn_fn;
 
 #define for_each_vcpu(d, v)                                                                                            \
     for (uint32_t vcpu_index_ = 0; vcpu_index_ < (d)->vcpu_max; vcpu_index_++)                                         \

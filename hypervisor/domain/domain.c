@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Domains: creation, finding, stopping and destruction.
+ *
+ * A domain that ends (by its own wish, by a crash, by its watchdog) is marked and its vCPUs are paused, from any context; what follows is done later by
+ * the boot CPU in SOFTIRQ_DOMAIN, never on a stack of the ended domain. Domain0's end is the machine's. A vCPU may have been paused inside a memory
+ * operation, with references in hand that only it can return: it is let run on until it has left it (domain_settled) before anything is taken away.
+ * Contract: domain.h.  Page: docs/concepts/domain.md.
+ */
+#include "domain.h"
+
+#include "alloc.h"
+#include "console.h"
+#include "cpu.h"
+#include "domain-internal.h"
+#include "guest-access.h"
+#include "lib/string.h"
+#include "mm.h"
+#include "options.h"
+#include "vcpu.h"
+
+#include <hv/errno.h>
+#include <xen/sched.h>
+
+#define SETTLE_RETRY_NS NS_PER_MS
+#define SETTLE_TRIES_MAX 5000 /* Domain0: then the machine ends without */
+#define IDLE_TRIES_MAX 100    /* destroy a domain on a busy stack if the boot CPU does not idle for so long */
+#define STACK_DUMP_WORDS 32
+
+struct spinlock domain_list_lock = SPINLOCK_INIT;
+struct domain *domain_list;
+struct domain *domain0;
+
+static struct timer work_timer;
+static unsigned int work_tries;
+static domid_t last_domid;
+
+static bool domid_in_use(domid_t id)
+{
+    const struct domain *d;
+
+    lock_assert_held(&domain_list_lock);
+    for (d = domain_list; d != NULL; d = d->next)
+        if (d->id == id)
+            return true;
+    return false;
+}
+
+/* Numbers are not used again before all others were, so that a stale one names nobody. */
+static domid_t domid_choose(void)
+{
+    unsigned int tries;
+    domid_t id = DOMID_INVALID;
+
+    spin_lock(&domain_list_lock);
+    for (tries = 0; id == DOMID_INVALID && tries < DOMID_FIRST_RESERVED; tries++) {
+        last_domid = last_domid < DOMID_FIRST_RESERVED - 1 ? last_domid + 1 : 1;
+        if (!domid_in_use(last_domid))
+            id = last_domid;
+    }
+    spin_unlock(&domain_list_lock);
+    return id;
+}
+
+static void domain_free(struct domain *d)
+{
+    if (d->shared != NULL)
+        domain_shared_page_free(d->shared);
+    domain_put(d);
+}
+
+static int domain_parts_init(struct domain *d)
+{
+    int rc;
+
+    d->shared = domain_shared_page_alloc(d);
+    if (d->shared == NULL)
+        return -ENOMEM;
+    for (unsigned int i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
+        d->shared->vcpu_info[i].evtchn_upcall_mask = 1;
+    rc = domain_events_init(d);
+    if (rc != 0)
+        return rc;
+    rc = domain_grants_init(d);
+    if (rc == 0) {
+        rc = sched_domain_init(d);
+        if (rc == 0)
+            return 0;
+        domain_grants_destroy(d);
+    }
+    domain_events_destroy(d);
+    return rc;
+}
+
+struct domain *domain_create(domid_t id, const char *name, bool privileged, uint32_t vcpu_max, uint64_t frame_max)
+{
+    struct domain *d;
+
+    if (vcpu_max == 0 || vcpu_max > DOMAIN_MAX_VCPUS)
+        return NULL;
+    if (id == DOMID_INVALID)
+        id = domid_choose();
+    d = id != DOMID_INVALID ? heap_alloc(sizeof(*d)) : NULL;
+    if (d == NULL)
+        return NULL;
+    d->id = id;
+    strlcpy(d->name, name, sizeof(d->name));
+    d->privileged = privileged;
+    d->refs = 1;
+    d->frame_list = FRAME_LIST_END;
+    d->frame_max = frame_max;
+    d->vcpu_max = vcpu_max;
+    d->shutdown_code = -1;
+    if (domain_parts_init(d) != 0) {
+        domain_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+void domain_get(struct domain *d)
+{
+    __atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
+}
+
+void domain_put(struct domain *d)
+{
+    if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL) == 0)
+        heap_free(d);
+}
+
+struct domain *domain_find(domid_t id)
+{
+    struct domain *d;
+
+    if (id == DOMID_SELF) {
+        domain_get(current_vcpu()->domain);
+        return current_vcpu()->domain;
+    }
+    spin_lock(&domain_list_lock);
+    for (d = domain_list; d != NULL && d->id < id; d = d->next)
+        ;
+    if (d != NULL && d->id == id)
+        domain_get(d);
+    else
+        d = NULL;
+    spin_unlock(&domain_list_lock);
+    return d;
+}
+
+void domain_publish(struct domain *d)
+{
+    struct domain **at;
+
+    spin_lock(&domain_list_lock);
+    for (at = &domain_list; *at != NULL && (*at)->id < d->id; at = &(*at)->next)
+        ;
+    d->next = *at;
+    __atomic_store_n(at, d, __ATOMIC_RELEASE);
+    if (d->id == 0)
+        domain0 = d;
+    spin_unlock(&domain_list_lock);
+}
+
+static void domain_unlist(struct domain *d)
+{
+    struct domain **at;
+
+    spin_lock(&domain_list_lock);
+    for (at = &domain_list; *at != NULL && *at != d; at = &(*at)->next)
+        ;
+    if (*at == d)
+        *at = d->next;
+    spin_unlock(&domain_list_lock);
+}
+
+void domain_pause(struct domain *d)
+{
+    struct vcpu *v;
+
+    for_each_vcpu(d, v)
+        vcpu_pause(v);
+}
+
+/* The caller's own vCPU, if it is one of d's, leaves later. */
+void domain_pause_sync(struct domain *d)
+{
+    struct vcpu *v;
+
+    for_each_vcpu(d, v) {
+        if (v == current_vcpu())
+            vcpu_pause(v);
+        else
+            vcpu_pause_sync(v);
+    }
+}
+
+void domain_unpause(struct domain *d)
+{
+    struct vcpu *v;
+
+    for_each_vcpu(d, v)
+        vcpu_unpause(v);
+}
+
+/* ---- How a domain ends ---- */
+
+static void dump_registers(const struct vcpu *v)
+{
+    const struct regs *r = v->regs;
+
+    log_error("d%uv%u: rip %04x:%016lx rsp %04x:%016lx rflags %08lx %s", v->domain->id, v->id, (unsigned int)r->cs,
+              (unsigned long)r->rip, (unsigned int)r->ss, (unsigned long)r->rsp, (unsigned long)r->rflags,
+              v->in_kernel ? "kernel" : "user");
+    log_error("d%uv%u: rax %016lx rbx %016lx rcx %016lx rdx %016lx", v->domain->id, v->id, (unsigned long)r->rax,
+              (unsigned long)r->rbx, (unsigned long)r->rcx, (unsigned long)r->rdx);
+    log_error("d%uv%u: rsi %016lx rdi %016lx rbp %016lx r8  %016lx", v->domain->id, v->id, (unsigned long)r->rsi,
+              (unsigned long)r->rdi, (unsigned long)r->rbp, (unsigned long)r->r8);
+    log_error("d%uv%u: r9  %016lx r10 %016lx r11 %016lx r12 %016lx", v->domain->id, v->id, (unsigned long)r->r9,
+              (unsigned long)r->r10, (unsigned long)r->r11, (unsigned long)r->r12);
+    log_error("d%uv%u: r13 %016lx r14 %016lx r15 %016lx cr3 %016lx", v->domain->id, v->id, (unsigned long)r->r13,
+              (unsigned long)r->r14, (unsigned long)r->r15, (unsigned long)(v->in_kernel ? v->kernel_cr3 : v->user_cr3));
+}
+
+static void dump_stack(const struct vcpu *v)
+{
+    uint64_t words[4], sp = v->regs->rsp & ~7ul;
+    unsigned int i;
+
+    for (i = 0; i < STACK_DUMP_WORDS; i += ARRAY_SIZE(words), sp += sizeof(words)) {
+        if (copy_from_guest(words, sp, sizeof(words)) != 0)
+            return;
+        log_error("d%uv%u: [%016lx] %016lx %016lx %016lx %016lx", v->domain->id, v->id, (unsigned long)sp,
+                  (unsigned long)words[0], (unsigned long)words[1], (unsigned long)words[2], (unsigned long)words[3]);
+    }
+}
+
+/* Marks the end. False if it had ended before. */
+static bool domain_mark_ended(struct domain *d, uint8_t reason)
+{
+    uint64_t flags = spin_lock_irqsave(&d->lifetime_lock);
+    bool first = !d->shut_down;
+
+    if (first) {
+        d->shutdown_reason = d->shutdown_code >= 0 && reason != SHUTDOWN_crash ? (uint8_t)d->shutdown_code : reason;
+        __atomic_store_n(&d->shut_down, true, __ATOMIC_RELEASE);
+    }
+    spin_unlock_irqrestore(&d->lifetime_lock, flags);
+    return first;
+}
+
+static void domain_end(struct domain *d, uint8_t reason)
+{
+    if (!domain_mark_ended(d, reason))
+        return;
+    domain_pause(d);
+    if (d != domain0)
+        event_raise_global_virq(VIRQ_DOM_EXC);
+    softirq_raise_on(0, SOFTIRQ_DOMAIN);
+}
+
+void domain_crash(struct domain *d, const char *fmt, ...)
+{
+    struct vcpu *v = current_vcpu(); /* NULL on an IST stack */
+    char reason[200];
+    va_list args;
+
+    if (__atomic_exchange_n(&d->crashed, true, __ATOMIC_ACQ_REL))
+        return;
+    va_start(args, fmt);
+    vsnprintf(reason, sizeof(reason), fmt, args);
+    va_end(args);
+    log_error("d%u: crashed: %s", d->id, reason);
+    if (v != NULL && v->domain == d) {
+        dump_registers(v);
+        /* Reading its stack may fault, and then takes the way of any page fault. */
+        if (irq_enabled())
+            dump_stack(v);
+    }
+    domain_end(d, SHUTDOWN_crash);
+}
+
+void domain_shutdown(struct domain *d, uint8_t reason)
+{
+    static const char *const names[] = {
+        [SHUTDOWN_poweroff] = "poweroff", [SHUTDOWN_reboot] = "reboot",     [SHUTDOWN_suspend] = "suspend",
+        [SHUTDOWN_crash] = "crash",       [SHUTDOWN_watchdog] = "watchdog", [SHUTDOWN_soft_reset] = "soft reset",
+    };
+
+    if (reason == SHUTDOWN_crash && !__atomic_exchange_n(&d->crashed, true, __ATOMIC_ACQ_REL))
+        log_error("d%u: crashed: it says so itself", d->id);
+    else if (!d->shut_down)
+        log_info("d%u: shut down: %s", d->id, reason < ARRAY_SIZE(names) ? names[reason] : "?");
+    domain_end(d, reason);
+}
+
+/* ---- What follows ---- */
+
+static void machine_restart(void)
+{
+    machine_end(!boot_options.noreboot ? MACHINE_REBOOT : boot_options.noreboot_exit ? MACHINE_POWEROFF : MACHINE_HALT);
+}
+
+void domain0_failed(void)
+{
+    machine_restart();
+    for (;;)
+        cpu_halt();
+}
+
+/* Domain0 has ended, and with it the machine. */
+static void domain0_end(void)
+{
+    uint8_t reason = domain0->shutdown_reason;
+    bool fault = reason == SHUTDOWN_crash || reason == SHUTDOWN_watchdog;
+
+    if (fault || boot_options.audit)
+        frames_audit();
+    if (reason == SHUTDOWN_poweroff)
+        machine_end(MACHINE_POWEROFF);
+    machine_restart();
+}
+
+/* v is off its pCPU, and not inside a memory operation. d's vCPUs are paused; one that is inside is let run, and paused again the next time. */
+static bool vcpu_settled(struct domain *d, struct vcpu *v)
+{
+    if (v == current_vcpu())
+        return false; /* about to be switched out */
+    vcpu_pause_sync(v);
+    if (d->draining & (1ull << v->id))
+        d->draining &= ~(1ull << v->id); /* that was the pause that it lacked */
+    else
+        vcpu_unpause(v);
+    if (!READ_ONCE(v->preempted_in_mm))
+        return true;
+    d->draining |= 1ull << v->id;
+    vcpu_unpause(v);
+    return false;
+}
+
+/* Whether nothing of d runs any more. To be asked again, a little later, until it is so. */
+static bool domain_settled(struct domain *d)
+{
+    bool settled = true;
+    struct vcpu *v;
+
+    for_each_vcpu(d, v)
+        settled &= vcpu_settled(d, v);
+    return settled;
+}
+
+/* None of its vCPUs runs or holds anything halfway. */
+static void domain_teardown(struct domain *d)
+{
+    struct vcpu *v;
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(d->watchdog); i++)
+        if (d->watchdog[i].handler != NULL)
+            timer_cancel_sync(&d->watchdog[i]);
+    domain_events_destroy(d);
+    for_each_vcpu(d, v)
+        vcpu_drop_memory(v);
+    domain_memory_destroy(d);
+    domain_grants_destroy(d);
+    for_each_vcpu(d, v)
+        vcpu_destroy(v);
+    sched_domain_destroy(d);
+    domain_unlist(d);
+    if (domain0 != NULL && domain0 != d)
+        event_raise_global_virq(VIRQ_DOM_EXC);
+    log_info("d%u: destroyed", d->id);
+    domain_free(d);
+}
+
+static bool domain_mark_dying(struct domain *d)
+{
+    bool first;
+
+    spin_lock(&d->memory_lock); /* no reservation grows after this (mm/domain-memory.c) */
+    first = !d->dying;
+    d->dying = true;
+    spin_unlock(&d->memory_lock);
+    return first;
+}
+
+void domain_destroy(struct domain *d)
+{
+    if (!domain_mark_dying(d))
+        return;
+    domain_pause(d);
+    while (!domain_settled(d))
+        vcpu_yield();
+    domain_teardown(d);
+}
+
+/* The first ended domain that nobody else will destroy. */
+static struct domain *domain_to_destroy(void)
+{
+    struct domain *d;
+
+    spin_lock(&domain_list_lock);
+    for (d = domain_list; d != NULL; d = d->next)
+        if (d->destroy_at_end && READ_ONCE(d->shut_down))
+            break;
+    spin_unlock(&domain_list_lock);
+    return d;
+}
+
+static void work_again(void)
+{
+    work_tries++;
+    timer_set(&work_timer, clock_now_ns() + SETTLE_RETRY_NS);
+}
+
+/* False if it is to be tried again later. */
+static bool work_domain0(void)
+{
+    bool walk = domain0->shutdown_reason != SHUTDOWN_poweroff || boot_options.audit;
+
+    if (walk && work_tries < SETTLE_TRIES_MAX && !domain_settled(domain0))
+        return false;
+    domain0_end();
+    return true;
+}
+
+/* The idle vCPU's stack is the best place to do it: whoever is preempted meanwhile must wait for us. */
+static bool work_destroy(struct domain *d)
+{
+    if (!domain_settled(d) || (!current_vcpu()->is_idle && work_tries < IDLE_TRIES_MAX))
+        return false;
+    domain_mark_dying(d);
+    domain_teardown(d);
+    return true;
+}
+
+/* SOFTIRQ_DOMAIN on the boot CPU. Only here are boot-module domains destroyed, so a pointer to one stays good. */
+static void domain_work(void)
+{
+    static bool busy; /* a destruction preempts, and then this may be entered on another stack */
+    struct domain *d;
+    bool done;
+
+    if (busy)
+        return;
+    busy = true;
+    if (domain0 != NULL && READ_ONCE(domain0->shut_down)) {
+        done = work_domain0();
+    } else {
+        d = domain_to_destroy();
+        done = d == NULL || work_destroy(d);
+        if (d != NULL && done)
+            softirq_raise(SOFTIRQ_DOMAIN); /* for the next one, or what came meanwhile */
+    }
+    busy = false;
+    if (done)
+        work_tries = 0;
+    else
+        work_again();
+}
+
+static void work_timer_fired(void *arg)
+{
+    (void)arg;
+    softirq_raise_on(0, SOFTIRQ_DOMAIN);
+}
+
+/* ---- Console keys ---- */
+
+static const char *vcpu_state(const struct vcpu *v)
+{
+    uint32_t blockers = READ_ONCE(v->sched.blockers);
+
+    if (blockers & SCHED_DOWN)
+        return "down";
+    if (blockers & SCHED_PAUSED)
+        return "paused";
+    if (blockers & SCHED_BLOCKED)
+        return v->polling ? "polling" : "blocked";
+    return v->time.runstate.state == RUNSTATE_running ? "running" : "runnable";
+}
+
+static void list_vcpu(const struct vcpu *v)
+{
+    log_info("  v%u: %s, pCPU %u, %s, ran %lu ms, %lu hypercalls, %lu faults, %lu emulated updates%s%s", v->id, vcpu_state(v),
+             v->cpu, v->in_kernel ? "kernel" : "user", (unsigned long)(vcpu_virtual_now_ns(v) / NS_PER_MS),
+             (unsigned long)v->hypercalls, (unsigned long)v->faults, (unsigned long)v->pt_emulations,
+             v->info != NULL && v->info->evtchn_upcall_pending ? ", event pending" : "",
+             v->info != NULL && v->info->evtchn_upcall_mask ? ", masked" : "");
+}
+
+static void key_list(char key)
+{
+    const struct domain *d;
+    struct vcpu *v;
+
+    (void)key;
+    log_info("scheduler %s, %lu frames free", sched_active_name(), (unsigned long)frames_free_count());
+    for (d = domain_list; d != NULL; d = d->next) {
+        log_info("d%u %s: %lu of at most %lu frames, %u references, %lu events%s%s%s", d->id, d->name,
+                 (unsigned long)d->frame_count, (unsigned long)d->frame_max, d->refs, (unsigned long)d->events.sent,
+                 d->privileged ? ", privileged" : "", d->crashed ? ", crashed" : d->shut_down ? ", shut down" : "",
+                 d->dying ? ", dying" : "");
+        for_each_vcpu(d, v)
+            list_vcpu(v);
+    }
+}
+
+static void key_audit(char key)
+{
+    (void)key;
+    frames_audit();
+}
+
+void domains_init(void)
+{
+    timer_init(&work_timer, work_timer_fired, NULL, 0);
+    softirq_register(SOFTIRQ_DOMAIN, domain_work);
+    console_register_key('q', key_list, "list domains and vCPUs");
+    console_register_key('a', key_audit, "audit all frame counts");
+}
