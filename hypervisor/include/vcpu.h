@@ -79,6 +79,8 @@ struct vcpu {
 
     void *fpu_state; /* XSAVE (or FXSAVE) area, 64-byte aligned; valid while no CPU has it as fpu_owner */
     uint64_t xcr0;
+    uint32_t fpu_cpu; /* whose FPU registers held the state last; ~0 none */
+    uint32_t registers_cpu; /* where its segments and debug registers were loaded last; ~0 nowhere */
 
     struct vcpu_time time;
     struct sched_vcpu sched; /* the core's part, with the module's (hv/sched-ops.h) */
@@ -101,6 +103,3 @@ struct vcpu *must_check vcpu_create(struct domain *d, uint32_t id);
 void vcpu_destroy(struct vcpu *v);
 /* domain/vcpu.c: the idle vCPU of a pCPU, on the stack that the pCPU booted with. */
 struct vcpu *must_check vcpu_create_idle(uint32_t cpu);
-
-/* Write FPU registers back to their owner's memory if they are in this CPU; used before another CPU or a reader needs them. */
-void fpu_save_if_owner(struct vcpu *v);
