@@ -17,9 +17,16 @@ int must_check vcpu_register_info(struct vcpu *v, uint64_t mfn, uint32_t offset)
 /* Give back what v holds of its domain: page-table bases, descriptor frames, the vcpu_info page. v does not run. May preempt. */
 void vcpu_drop_memory(struct vcpu *v);
 
-/* domain/boot-words.c: what stands before the command line in a boot module's string. */
-struct boot_words {
-    char name[DOMAIN_NAME_MAX];
-    uint64_t memory_bytes, memory_max_bytes; /* 0: not given */
-    uint32_t vcpus;
-};
+/*
+ * Boot modules (build-domain0.c, build-boot-domain.c). A module whose bytes have been copied is given to the frame allocator, once.
+ */
+struct boot_module;
+const void *boot_module_bytes(const struct boot_module *m);
+uint64_t boot_module_size(const struct boot_module *m);
+void boot_module_release(struct boot_module *m);
+/* What follows the first word of a module's string. */
+const char *boot_module_arguments(const struct boot_module *m);
+/* The first module that is a DomU: behind Domain0's kernel and its ramdisk, if it has one. */
+uint32_t boot_module_first_domain(void);
+/* Frames that build_boot_domains will want, so that Domain0 leaves them. */
+uint64_t boot_domains_frames(void);
