@@ -17,7 +17,7 @@ KERNELS_LIB_OBJ := $(KERNELS_LIB:%=$(KERNELS_OUT)/lib/%.o)
 .PHONY: kernels
 kernels: $(KERNELS_ELF)
 
-$(KERNELS_OUT)/%.o: $(KERNELS_DIR)/%.c $(KERNELS_DIR)/lib/mini.h $(KERNELS_DIR)/kernels.mk
+$(KERNELS_OUT)/%.o: $(KERNELS_DIR)/%.c $(KERNELS_DIR)/lib/mini.h $(KERNELS_DIR)/abi.h $(KERNELS_DIR)/kernels.mk
 	@mkdir -p $(@D)
 	$(KERNELS_CC) $(KERNELS_CFLAGS) -c $< -o $@
 
@@ -33,13 +33,16 @@ $(KERNELS_OUT)/base0.lds: $(KERNELS_DIR)/lib/kernel.lds.S
 	@mkdir -p $(@D)
 	$(KERNELS_CC) -E -P -x c -DBASE=0 -DSINGLE $< -o $@
 
+KERNELS_ABI := abi abi-start abi-cpu abi-trap abi-user abi-pagetable abi-memory abi-descriptor abi-emulation abi-event abi-grant abi-time abi-smp
+KERNELS_ABI_OBJ := $(KERNELS_ABI:%=$(KERNELS_OUT)/%.o)
+
 kernels_link = $(LD) -static -nostdlib -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments -T $(1) $(filter %.o,$^) -o $@
 
-$(KERNELS_OUT)/abi-page.elf: $(KERNELS_OUT)/abi.o $(KERNELS_OUT)/lib/hypercall-page.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/high.lds
+$(KERNELS_OUT)/abi-page.elf: $(KERNELS_ABI_OBJ) $(KERNELS_OUT)/lib/hypercall-page.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/high.lds
 	$(call kernels_link,$(KERNELS_OUT)/high.lds)
-$(KERNELS_OUT)/abi-bare.elf: $(KERNELS_OUT)/abi.o $(KERNELS_OUT)/lib/hypercall-bare.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/high.lds
+$(KERNELS_OUT)/abi-bare.elf: $(KERNELS_ABI_OBJ) $(KERNELS_OUT)/lib/hypercall-bare.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/high.lds
 	$(call kernels_link,$(KERNELS_OUT)/high.lds)
-$(KERNELS_OUT)/abi-base0.elf: $(KERNELS_OUT)/abi.o $(KERNELS_OUT)/lib/hypercall-bare.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/base0.lds
+$(KERNELS_OUT)/abi-base0.elf: $(KERNELS_ABI_OBJ) $(KERNELS_OUT)/lib/hypercall-bare.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/base0.lds
 	$(call kernels_link,$(KERNELS_OUT)/base0.lds)
 $(KERNELS_OUT)/%.elf: $(KERNELS_OUT)/%.o $(KERNELS_OUT)/lib/hypercall-bare.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/high.lds
 	$(call kernels_link,$(KERNELS_OUT)/high.lds)

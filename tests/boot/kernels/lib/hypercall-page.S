@@ -22,14 +22,23 @@ hypercall_page:
     .globl hypercall_raw
 hypercall_raw:
     lea hypercall_page(%rip), %rax
-    shl $5, %rdi
-    add %rdi, %rax
-    mov %rsi, %rdi
+    mov %edi, %r11d
+    shl $5, %r11
+    add %r11, %rax
+    cmp $128, %edi /* numbers the page has no room for */
+    jb 1f
+    mov %edi, %r11d
+    lea bare_syscall(%rip), %rax
+1:  mov %rsi, %rdi
     mov %rdx, %rsi
     mov %rcx, %rdx
     mov %r8, %r10
     mov %r9, %r8
     call *%rax
+    ret
+bare_syscall:
+    mov %r11, %rax
+    syscall
     ret
 
 /* Jumped to with rax, r11, rcx as the guest is to see them; on the stack: flags, rip, cs, rflags, rsp, ss. The stub pushes the three registers. */
