@@ -68,3 +68,12 @@ static inline struct vcpu *current_vcpu(void)
 static inline void preempt_point(void)
 {
 }
+
+/* The direct map, which a program cannot have at its address: tests that need it give these two. */
+#define mfn_to_virt machine_mfn_to_virt
+#define virt_to_mfn machine_virt_to_mfn
+#include "../../hypervisor/include/alloc.h"
+#undef mfn_to_virt
+#undef virt_to_mfn
+void *mfn_to_virt(mfn_t mfn);
+mfn_t virt_to_mfn(const void *va);
