@@ -1,96 +1,100 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
- * Guest debug registers. Breakpoints may only lie in guest memory and never on I/O; they are loaded only while a vCPU that has one enabled runs.
+ * Debug registers. A vCPU's are in v->dr; they are loaded only while it runs with a breakpoint enabled, and never point at the hypervisor. SDM vol. 3, 17.2.
+ *
+ * A data breakpoint of a guest may strike inside the hypervisor, when we read or write that memory for it: it is then passed over, as the guest's own
+ * instruction did not touch it. Contract: hypercall.h, traps.h.
  */
+#include "x86-debugreg.h"
+
 #include "cpu.h"
-#include "domain.h"
 #include "guest-access.h"
 #include "hypercall.h"
 #include "traps.h"
 #include "vcpu.h"
-#include "x86/cpu-asm.h"
-#include "x86/switch.h"
+#include "x86/state-asm.h"
 
 #include <hv/errno.h>
 
-#define DR6_WRITABLE 0xe00fu /* B0-B3, BD, BS, BT */
-#define DR6_FIXED 0xffff0ff0u
-#define DR7_ENABLES 0xffu
-#define DR7_FIXED 0x400u
-#define DR7_GD (1u << 13)
-#define DR7_IO 2u /* R/W field */
+#define DR6_FIXED 0xffff0ff0ul
+#define DR6_REPORTED 0xe00ful /* B0-3, BD, BS, BT */
+#define DR7_FIXED 0x400ul
+#define DR7_RESERVED 0xf800ul /* among them GD, which would trap our own accesses */
+#define DR7_FIELD(dr7, n) (((dr7) >> (16 + 4 * (n))) & 0xf)
+#define DR7_ENABLED(dr7, n) (((dr7) >> (2 * (n))) & 3)
+#define FIELD_RW(field) ((field)&3)
+#define FIELD_LENGTH(field) ((field) >> 2)
+#define RW_EXECUTE 0
+#define RW_IO 2
 
-static void dr7_write(uint64_t value)
-{
-    __asm__ volatile("mov %0,%%db7" ::"r"(value));
-}
-
-static void addresses_write(const uint64_t *dr)
-{
-    __asm__ volatile("mov %0,%%db0; mov %1,%%db1; mov %2,%%db2; mov %3,%%db3" ::"r"(dr[0]), "r"(dr[1]), "r"(dr[2]), "r"(dr[3]));
-}
-
-void debug_registers_enter(struct vcpu *v)
-{
-    struct cpu *cpu = this_cpu();
-
-    if (likely(!(v->dr[7] & DR7_ENABLES))) {
-        if (unlikely(cpu->breakpoints_loaded)) {
-            dr7_write(DR7_FIXED);
-            cpu->breakpoints_loaded = false;
-        }
-        return;
-    }
-    addresses_write(v->dr);
-    dr7_write(v->dr[7]);
-    cpu->breakpoints_loaded = true;
-}
-
-/* DR7 as it may be: no general detect, no I/O breakpoints. */
-static bool dr7_check(uint64_t *value)
+void debugreg_load(const struct vcpu *v)
 {
     unsigned int i;
 
-    if (*value >> 32)
-        return false;
-    *value = (*value & ~(uint64_t)(DR7_GD | 0xd000)) | DR7_FIXED;
     for (i = 0; i < 4; i++)
-        if (((*value >> (16 + 4 * i)) & 3) == DR7_IO && (*value & (3u << (2 * i))))
+        write_dr(i, v->dr[i]);
+    write_dr7(v->dr[7]);
+}
+
+void debugreg_unload(void)
+{
+    write_dr7(DR7_FIXED);
+}
+
+/* I/O breakpoints need CR4.DE, which is off; a code breakpoint has length 0. */
+static bool dr7_ok(uint64_t dr7)
+{
+    unsigned int i;
+
+    if (dr7 >> 32)
+        return false;
+    for (i = 0; i < 4; i++) {
+        uint64_t field = DR7_FIELD(dr7, i);
+
+        if (!DR7_ENABLED(dr7, i))
+            continue;
+        if (FIELD_RW(field) == RW_IO || (FIELD_RW(field) == RW_EXECUTE && FIELD_LENGTH(field) != 0))
             return false;
+    }
     return true;
+}
+
+static long set_dr7(struct vcpu *v, uint64_t value)
+{
+    uint64_t flags;
+
+    if (!dr7_ok(value))
+        return -EINVAL;
+    flags = irq_save();
+    v->dr[7] = (value & ~DR7_RESERVED) | DR7_FIXED;
+    if (debugreg_armed(v))
+        debugreg_load(v);
+    else
+        debugreg_unload();
+    irq_restore(flags);
+    return 0;
 }
 
 long hypercall_set_debugreg(int reg, uint64_t value)
 {
     struct vcpu *v = current_vcpu();
-    uint64_t flags;
 
     switch (reg) {
     case 0 ... 3:
-        if (!guest_range_ok(value, 8))
+        if (!guest_range_ok(value, 1)) /* below the hypervisor nothing is canonical: a wide watch cannot reach into it */
             return -EPERM;
-        break;
-    case 4:
+        v->dr[reg] = value;
+        if (debugreg_armed(v))
+            write_dr((unsigned int)reg, value);
+        return 0;
     case 6:
-        if (value >> 32)
-            return -EPERM;
-        reg = 6;
-        value = (value & DR6_WRITABLE) | DR6_FIXED;
-        break;
-    case 5:
+        v->dr[6] = (value & DR6_REPORTED) | DR6_FIXED;
+        return 0;
     case 7:
-        reg = 7;
-        if (!dr7_check(&value))
-            return -EPERM;
-        break;
+        return set_dr7(v, value);
     default:
         return -EINVAL;
     }
-    v->dr[reg] = value;
-    flags = irq_save();
-    debug_registers_enter(v);
-    irq_restore(flags);
-    return 0;
 }
 
 long hypercall_get_debugreg(int reg)
@@ -98,28 +102,23 @@ long hypercall_get_debugreg(int reg)
     const struct vcpu *v = current_vcpu();
 
     if (reg == 4 || reg == 5)
-        reg += 2;
-    return reg >= 0 && reg <= 7 && reg != 4 && reg != 5 ? (long)v->dr[reg] : -EINVAL;
-}
-
-static uint64_t dr6_take(void)
-{
-    uint64_t dr6;
-
-    __asm__ volatile("mov %%db6,%0" : "=r"(dr6));
-    __asm__ volatile("mov %0,%%db6" ::"r"((uint64_t)DR6_FIXED));
-    return dr6;
+        reg += 2; /* as without CR4.DE */
+    if (reg < 0 || reg > 7)
+        return -EINVAL;
+    return (long)(reg == 6 ? v->dr[6] | DR6_FIXED : reg == 7 ? v->dr[7] | DR7_FIXED : v->dr[reg]);
 }
 
 bool debug_trap_guest(struct vcpu *v, const struct regs *regs unused_arg)
 {
-    v->dr[6] = (v->dr[6] & ~0xfull) | dr6_take();
+    uint64_t dr6 = read_dr6();
+
+    write_dr6(DR6_FIXED);
+    v->dr[6] = ((v->dr[6] | dr6) & DR6_REPORTED) | DR6_FIXED;
     return true;
 }
 
 void debug_trap_own(struct regs *regs)
 {
-    dr6_take();
+    write_dr6(DR6_FIXED);
     regs->rflags &= ~(uint64_t)RFLAGS_TF;
-    regs->rflags |= RFLAGS_RF;
 }

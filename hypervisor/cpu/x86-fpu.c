@@ -1,68 +1,81 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
- * FPU state: eager, but not loaded where the registers still hold it. Contract: fpu.h. Page: docs/concepts/cpu.md.
+ * x87, SSE and AVX registers. They are saved whenever their vCPU leaves its CPU, so its memory image is always good for any other CPU; they
+ * are loaded only if somebody else's were in this CPU meanwhile (cpu->fpu_owner, v->fpu_cpu; x86-switch.c). So a vCPU that blocks and is woken costs one
+ * XSAVEOPT, which writes nothing that has not changed.
  *
- * Saving at each departure keeps one rule: a vCPU that is not running has its state in memory. XSAVEOPT leaves out what has not changed. XCR0 is each vCPU's own; only
- * components that it has enabled can have been touched by it, and all that the next one has enabled are loaded, so nothing leaks.
+ * Save and load always move every component that guests can have, whatever XCR0 the vCPU has chosen: what it has switched off for a while must neither get lost nor be
+ * seen by the next one. CR0.TS is the guest's (fpu_taskswitch); it is off while we save or load. Contract: fpu.h. Page: docs/concepts/cpu.md.
  */
 #include "fpu.h"
 
 #include "alloc.h"
+#include "cpu-policy.h"
 #include "cpu.h"
-#include "domain.h"
 #include "emulate.h"
 #include "hypercall.h"
 #include "lib/string.h"
-#include "log.h"
 #include "vcpu.h"
-#include "x86/cpu-asm.h"
+#include "x86/state-asm.h"
 
 #include <hv/errno.h>
 
-#define XCR0_X87 1ull
-#define XCR0_SSE 2ull
-#define XCR0_AVX 4ull
-#define XCR0_AVX512 0xe0ull
-#define FXSAVE_BYTES 512
+/* The FXSAVE image (SDM vol. 1, 10.5.1), and the header of XSAVE behind it (13.4.2). */
+struct fx_image {
+    uint16_t fcw, fsw, ftw, fop;
+    uint64_t fip, fdp;
+    uint32_t mxcsr, mxcsr_mask;
+    uint8_t registers[480];
+    uint64_t xstate_bv, xcomp_bv;
+    uint64_t reserved[6];
+};
+_Static_assert(sizeof(struct fx_image) == 576, "legacy region and header");
 #define FCW_INIT 0x37f
 #define MXCSR_INIT 0x1f80
-#define CR0_TS 8ull
-#define NO_CPU (~0u)
+#define MXCSR_BITS 0xffffu
+#define XSTATE_X87_SSE 3u
+#define FSW_EXCEPTION 0x80u
 
-uint64_t fpu_xcr0_allowed;
-static uint32_t state_bytes = FXSAVE_BYTES;
-static bool have_xsaveopt;
+bool xrstor_checked(const void *area, uint32_t components);
+bool fxrstor_checked(const void *area);
 
-void fpu_init(void)
+static uint64_t xcr0_loaded[MAX_CPUS]; /* 0: not known yet */
+
+static inline void xcr0_load(uint32_t cpu, uint64_t xcr0)
 {
-    struct cpuid_regs one = cpuid(1, 0), d;
-    uint64_t offered;
+    if (unlikely(xcr0_loaded[cpu] != xcr0)) {
+        xsetbv(0, xcr0);
+        xcr0_loaded[cpu] = xcr0;
+    }
+}
 
-    if (!(one.ecx & (1u << 26)))
-        return;
-    d = cpuid(0xd, 0);
-    offered = ((uint64_t)d.edx << 32) | d.eax;
-    fpu_xcr0_allowed = offered & (XCR0_X87 | XCR0_SSE | XCR0_AVX);
-    if ((offered & XCR0_AVX512) == XCR0_AVX512)
-        fpu_xcr0_allowed |= XCR0_AVX512;
-    have_xsaveopt = cpuid(0xd, 1).eax & 1;
-    xsetbv(fpu_xcr0_allowed);
-    state_bytes = cpuid(0xd, 0).ebx; /* for what is enabled now */
+static void image_reset(struct vcpu *v)
+{
+    struct fx_image *image = v->fpu_state;
+
+    memset(image, 0, cpu_policy.xcr0_mask != 0 ? cpu_policy.xsave_bytes : 512);
+    image->fcw = FCW_INIT;
+    image->mxcsr = MXCSR_INIT;
+}
+
+static size_t area_bytes(void)
+{
+    size_t bytes = 1024; /* a power of two, so that heap_alloc aligns it */
+
+    while (bytes < cpu_policy.xsave_bytes)
+        bytes *= 2;
+    return bytes;
 }
 
 int fpu_create(struct vcpu *v)
 {
-    char *state = heap_alloc(state_bytes); /* aligned at 64 at least: classes are powers of two */
-    uint16_t fcw = FCW_INIT;
-    uint32_t mxcsr = MXCSR_INIT;
-
-    if (state == NULL)
+    v->fpu_state = heap_alloc(area_bytes());
+    if (v->fpu_state == NULL)
         return -ENOMEM;
-    memcpy(state, &fcw, sizeof(fcw));
-    memcpy(state + 24, &mxcsr, sizeof(mxcsr));
-    v->fpu_state = state;
-    v->fpu_cpu = NO_CPU;
-    v->xcr0 = XCR0_X87;
+    image_reset(v);
+    v->xcr0 = 1; /* as after reset: a kernel that knows no XSAVE keeps its programs from AVX */
+    v->cr0_ts = 0;
+    v->fpu_cpu = VCPU_STATE_NOWHERE;
     return 0;
 }
 
@@ -72,73 +85,114 @@ void fpu_destroy(struct vcpu *v)
     v->fpu_state = NULL;
 }
 
-static void state_save(void *area)
+void fpu_set_legacy(struct vcpu *v, const void *from)
 {
-    if (fpu_xcr0_allowed == 0)
-        __asm__ volatile("fxsaveq (%0)" ::"r"(area) : "memory");
-    else if (have_xsaveopt)
-        __asm__ volatile("xsaveopt64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
-    else
-        __asm__ volatile("xsave64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
+    struct fx_image *image = v->fpu_state;
+
+    image_reset(v);
+    memcpy(image, from, 512);
+    image->mxcsr &= MXCSR_BITS;
+    if (cpu_policy.xcr0_mask != 0)
+        image->xstate_bv = XSTATE_X87_SSE;
+    v->fpu_cpu = VCPU_STATE_NOWHERE;
 }
 
-static void state_load(const void *area)
+void fpu_save(struct vcpu *v)
 {
-    if (fpu_xcr0_allowed == 0)
-        __asm__ volatile("fxrstorq (%0)" ::"r"(area) : "memory");
-    else
-        __asm__ volatile("xrstor64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
-}
+    uint32_t mask = (uint32_t)cpu_policy.xcr0_mask;
 
-void fpu_leave(struct vcpu *v)
-{
     if (unlikely(v->cr0_ts))
-        clts();
-    state_save(v->fpu_state);
-}
-
-void fpu_enter(struct cpu *cpu, struct vcpu *v)
-{
-    if (cpu->fpu_owner != v || v->fpu_cpu != cpu->id) {
-        if (fpu_xcr0_allowed != 0 && cpu->xcr0 != v->xcr0) {
-            xsetbv(v->xcr0);
-            cpu->xcr0 = v->xcr0;
-        }
-        state_load(v->fpu_state);
-        cpu->fpu_owner = v;
-        v->fpu_cpu = cpu->id;
+        clear_ts();
+    if (unlikely(mask == 0)) {
+        __asm__ volatile("fxsave64 (%0)" ::"r"(v->fpu_state) : "memory");
+        return;
     }
-    if (unlikely(v->cr0_ts))
-        write_cr0(read_cr0() | CR0_TS);
+    xcr0_load(this_cpu_id(), mask);
+    if (likely(cpu_policy.xsaveopt))
+        __asm__ volatile("xsaveopt64 (%0)" ::"r"(v->fpu_state), "a"(mask), "d"(0) : "memory");
+    else
+        __asm__ volatile("xsave64 (%0)" ::"r"(v->fpu_state), "a"(mask), "d"(0) : "memory");
 }
 
-int fpu_set_xcr0(struct vcpu *v, uint64_t value)
+/* Where loading leaves FIP, FDP and FOP alone, the last vCPU's would show through: load some of our own. SDM vol. 1, 8.1.8. */
+static void fp_pointers_clear(const struct fx_image *image)
 {
-    if (!(value & XCR0_X87) || (value & ~fpu_xcr0_allowed) || ((value & XCR0_AVX) && !(value & XCR0_SSE)))
+    static const uint32_t zero = 0;
+
+    if (!(image->fsw & FSW_EXCEPTION))
+        __asm__ volatile("fnclex; emms; fildl %0" ::"m"(zero));
+}
+
+void fpu_load(struct vcpu *v)
+{
+    uint32_t mask = (uint32_t)cpu_policy.xcr0_mask;
+
+    if (cpu_policy.fp_pointers_leak)
+        fp_pointers_clear(v->fpu_state);
+    if (unlikely(mask == 0)) {
+        if (unlikely(!fxrstor_checked(v->fpu_state))) {
+            image_reset(v);
+            (void)fxrstor_checked(v->fpu_state);
+        }
+        return;
+    }
+    xcr0_load(this_cpu_id(), mask);
+    if (unlikely(!xrstor_checked(v->fpu_state, mask))) {
+        image_reset(v);
+        (void)xrstor_checked(v->fpu_state, mask);
+    }
+}
+
+/* After load, or when the registers are still the vCPU's: what the guest itself has set. */
+void fpu_guest_controls(struct vcpu *v)
+{
+    if (likely(cpu_policy.xcr0_mask != 0))
+        xcr0_load(this_cpu_id(), v->xcr0);
+    if (unlikely(v->cr0_ts))
+        set_ts();
+}
+
+void fpu_save_if_owner(struct vcpu *v)
+{
+    uint64_t flags = irq_save();
+
+    /* A vCPU that is off its CPU has been saved. */
+    if (this_cpu()->current == v && !v->is_idle) {
+        fpu_save(v);
+        fpu_guest_controls(v);
+    }
+    irq_restore(flags);
+}
+
+int fpu_set_xcr0(struct vcpu *v, uint64_t xcr0)
+{
+    uint64_t flags;
+
+    if (cpu_policy.xcr0_mask == 0 || !cpu_policy_xcr0_ok(&cpu_policy, xcr0))
         return -EINVAL;
-    if ((value & XCR0_AVX512) != 0 && ((value & XCR0_AVX512) != XCR0_AVX512 || !(value & XCR0_AVX)))
-        return -EINVAL;
-    v->xcr0 = value;
-    this_cpu()->xcr0 = value;
-    xsetbv(value);
+    flags = irq_save();
+    v->xcr0 = xcr0;
+    xcr0_load(this_cpu_id(), xcr0);
+    irq_restore(flags);
     return 0;
+}
+
+void emulate_device_not_available(struct vcpu *v)
+{
+    v->cr0_ts = 0;
+    clear_ts();
 }
 
 long hypercall_fpu_taskswitch(int set)
 {
     struct vcpu *v = current_vcpu();
+    uint64_t flags = irq_save();
 
     v->cr0_ts = set != 0;
     if (set)
-        write_cr0(read_cr0() | CR0_TS);
+        set_ts();
     else
-        clts();
+        clear_ts();
+    irq_restore(flags);
     return 0;
-}
-
-/* #NM with TS set by the guest itself: the guest's handler expects TS clear, as the ABI has it. */
-void emulate_device_not_available(struct vcpu *v)
-{
-    v->cr0_ts = 0;
-    clts();
 }

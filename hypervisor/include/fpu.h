@@ -1,28 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * FPU, SSE and AVX state of guests. The hypervisor itself is compiled without any of them. cpu/x86-fpu.c.
- *
- * A vCPU's state is written to memory whenever it leaves a pCPU and loaded when it comes to one whose registers hold anything else; across idle
- * periods they still hold its own, and nothing is loaded.
+ * x87, SSE and AVX registers of guests. cpu/x86-fpu.c. The hypervisor itself is compiled without them.
  */
 #pragma once
 
 #include "types.h"
 
 struct vcpu;
-struct cpu;
 
-/* Boot CPU, once, before any vCPU: how large a state is and which components guests may have. */
-void fpu_init(void);
-extern uint64_t fpu_xcr0_allowed; /* XCR0 bits offered to guests; 0: no XSAVE, FXSAVE is used */
-
-/* Memory for a clean state; -ENOMEM. Pair. */
+/* A clean state in memory of its own. 0 or -ENOMEM. */
 int must_check fpu_create(struct vcpu *v);
 void fpu_destroy(struct vcpu *v);
+/* Take the 512-byte FXSAVE image of a vcpu_guest_context; unknown MXCSR bits are dropped. v has never run, or is down and off its CPU. */
+void fpu_set_legacy(struct vcpu *v, const void *image);
 
-/* Part of a switch, this CPU, interrupts off. */
-void fpu_leave(struct vcpu *v);
-void fpu_enter(struct cpu *cpu, struct vcpu *v);
-
-/* XSETBV by v's guest, current: 0 or -EINVAL. */
-int must_check fpu_set_xcr0(struct vcpu *v, uint64_t value);
+/* For the vCPU switch. Interrupts off. save: v, which ran here, is leaving. load: the registers hold somebody else's state. */
+void fpu_save(struct vcpu *v);
+void fpu_load(struct vcpu *v);
+/* Then, or if the registers are still its own: XCR0 and CR0.TS as the guest has set them. */
+void fpu_guest_controls(struct vcpu *v);
+/* XSETBV by the running vCPU: 0 or -EINVAL. */
+int must_check fpu_set_xcr0(struct vcpu *v, uint64_t xcr0);

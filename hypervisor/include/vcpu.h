@@ -16,6 +16,7 @@
 
 #define GDT_GUEST_FRAMES 14 /* FIRST_RESERVED_GDT_PAGE */
 #define LDT_FRAMES 16
+#define VCPU_STATE_NOWHERE 0xffffffffu /* fpu_cpu: in memory alone */
 
 /* One entry of a guest's trap table, checked on registration. */
 struct guest_trap {
@@ -34,7 +35,6 @@ struct vcpu {
     bool nmi_pending, nmi_masked;
     bool mce_pending;
     bool crash_logged;
-    bool failsafe_pending; /* a selector could not be loaded when it was switched in */
     uint8_t iopl; /* virtual IOPL (PHYSDEVOP_set_iopl); grants nothing by itself */
 
     /* Page tables: machine addresses; each holds a type reference. user_cr3 0: none given. */
@@ -79,8 +79,6 @@ struct vcpu {
 
     void *fpu_state; /* XSAVE (or FXSAVE) area, 64-byte aligned; valid while no CPU has it as fpu_owner */
     uint64_t xcr0;
-    uint32_t fpu_cpu; /* whose FPU registers held the state last; ~0 none */
-    uint32_t registers_cpu; /* where its segments and debug registers were loaded last; ~0 nowhere */
 
     struct vcpu_time time;
     struct sched_vcpu sched; /* the core's part, with the module's (hv/sched-ops.h) */
@@ -96,6 +94,11 @@ struct vcpu {
     uint64_t hypercalls, faults, pt_emulations; /* statistics, own CPU only */
     struct vcpu_info *info_private; /* what info is before registration where shared_info has no place for it; else NULL */
     bool initialising; /* atomic: one VCPUOP_initialise at a time */
+
+    /* The CPU whose registers (segments, FPU, MSRs) last were this vCPU's. They still are if that CPU's fpu_owner is this vCPU. */
+    uint32_t fpu_cpu;
+    uint32_t tsc_aux; /* MSR_TSC_AUX: what RDTSCP and RDPID return */
+    bool failsafe_pending; /* a selector could not be loaded at a switch: the guest's failsafe callback is due */
 };
 
 /* A vCPU with its stack, scheduler and time state, down and uninitialised; NULL when out of memory. */

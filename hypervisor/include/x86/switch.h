@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Register switch between vCPUs: cpu/x86-switch.c. vcpu_switch() itself is in sched.h.
+ * Switching vCPUs: what those who create one must do. The switch itself is vcpu_switch() of sched.h. cpu/x86-switch.c.
  */
 #pragma once
 
-#include "../types.h"
+#include "../guest-access.h"
 
 struct vcpu;
 
-/* Make a vCPU that never ran begin in its guest, with v->regs as they are then, when it is first switched to. */
+/*
+ * v->stack is mapped: make its first switch-in start at return_to_guest with what *v->regs then holds. Sets v->regs, v->stack_top, v->switch_sp. Again for a vCPU
+ * that starts anew (down, off its CPU).
+ */
 void vcpu_stack_prepare(struct vcpu *v);
+/* v's saved state (segments, FPU, descriptor tables) was changed in memory: no CPU's registers count as a copy of it any more. v does not run. */
+void vcpu_state_changed(struct vcpu *v);
 
-/* Whether RDFSBASE and its kind may be used. Fixed at boot. */
-extern bool cpu_has_fsgsbase;
-
-/* Load a selector into gs (or ds, es, fs): false, and null loaded, if its descriptor is no good. */
-bool selector_load_ds(uint16_t selector);
-bool selector_load_es(uint16_t selector);
-bool selector_load_fs(uint16_t selector);
-bool selector_load_gs(uint16_t selector);
-
-/* Debug registers of v into this CPU, or none if v has no breakpoints. Interrupts off. cpu/x86-debugreg.c. */
-void debug_registers_enter(struct vcpu *v);
+/* The frame of a system call is written below a kernel stack pointer without a further check of the range (traps/entry.S). */
+#define KERNEL_STACK_ROOM 128
+static inline bool kernel_stack_ok(uint64_t sp)
+{
+    return guest_range_ok(sp - KERNEL_STACK_ROOM, KERNEL_STACK_ROOM);
+}
