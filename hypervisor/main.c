@@ -8,8 +8,8 @@
 #include "boot-info.h"
 #include "build.h"
 #include "console.h"
+#include "cpu-policy.h"
 #include "cpu.h"
-#include "fpu.h"
 #include "log.h"
 #include "options.h"
 #include "paging.h"
@@ -67,7 +67,7 @@ void hypervisor_main(uint32_t magic, uint64_t info_maddr)
     cpus[0].apic_id = apic_id();
     ioapic_init();
     clocks_init();
-    fpu_init();
+    cpu_policy_init();
     cpu_start_others();
     sched_init();
     sched_init_cpu();

@@ -15,7 +15,6 @@
 #include "paging.h"
 #include "vcpu.h"
 #include "x86/cpu-asm.h"
-#include "x86/switch.h"
 
 #include <hv/errno.h>
 #include <xen/xen.h>
@@ -238,7 +237,6 @@ void cpu_area_load(uint32_t cpu)
     cpu_area_set_ldt(0);
     write_cr0(CR0_WANTED);
     write_cr4(cr4_wanted());
-    cpu_has_fsgsbase = (read_cr4() & CR4_FSGSBASE) != 0;
     syscall_enable(cpu);
 }
 

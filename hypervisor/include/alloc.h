@@ -8,6 +8,7 @@
 #pragma once
 
 #include "types.h"
+#include "x86/layout.h"
 
 /* 2^order frames, contiguous and naturally aligned, for the hypervisor, not zeroed. INVALID_MFN when there are none. */
 mfn_t must_check frames_alloc(unsigned int order);
@@ -24,11 +25,28 @@ void heap_free(void *ptr); /* NULL is allowed */
 uint64_t frames_free_count(void); /* in frames */
 uint64_t frames_total_count(void);
 
-/* The direct map of all RAM. */
-void *maddr_to_virt(uint64_t maddr);
-uint64_t virt_to_maddr(const void *va); /* of a direct-map or image address */
-void *mfn_to_virt(mfn_t mfn);
-mfn_t virt_to_mfn(const void *va);
+/* The direct map of all RAM. virt_to_*: of a direct-map or image address. */
+static inline void *maddr_to_virt(uint64_t maddr)
+{
+    return (void *)(DIRECTMAP_VIRT + maddr);
+}
+
+static inline uint64_t virt_to_maddr(const void *va)
+{
+    uint64_t address = (uint64_t)va;
+
+    return address >= DIRECTMAP_VIRT ? address - DIRECTMAP_VIRT : address - IMAGE_VIRT;
+}
+
+static inline void *mfn_to_virt(mfn_t mfn)
+{
+    return maddr_to_virt(mfn_to_maddr(mfn));
+}
+
+static inline mfn_t virt_to_mfn(const void *va)
+{
+    return maddr_to_mfn(virt_to_maddr(va));
+}
 
 /* Map device registers or tables uncached (or cached), for good; NULL if the fixmap is full. Boot only. */
 void *fixmap_map(uint64_t maddr, size_t bytes, bool cached);

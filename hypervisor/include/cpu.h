@@ -25,8 +25,6 @@ struct cpu {
     struct vcpu *current; /* what runs here now; its own idle vCPU when nothing does. Written by this CPU only */
     struct vcpu *idle;
     struct vcpu *fpu_owner; /* whose FPU state the registers hold; NULL if nobody's (vcpu.h) */
-    uint64_t xcr0; /* what XCR0 holds; 0 before the first guest (fpu.h) */
-    bool breakpoints_loaded; /* DR7 is not empty (cpu/x86-debugreg.c) */
     uint64_t flush_stamp; /* tlb.h */
     uint64_t loaded_cr3;  /* what CR3 holds outside of the syscall fast path's kernel/user toggle */
     const struct regs *irq_regs; /* what an interrupt interrupted, inside its handler; else NULL */

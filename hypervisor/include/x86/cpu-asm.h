@@ -184,38 +184,3 @@ static inline void segment_selectors_read(uint64_t selectors[4])
     selectors[2] = fs;
     selectors[3] = gs;
 }
-
-static inline uint64_t rdfsbase(void)
-{
-    uint64_t v;
-
-    __asm__ volatile("rdfsbase %0" : "=r"(v));
-    return v;
-}
-static inline uint64_t rdgsbase(void)
-{
-    uint64_t v;
-
-    __asm__ volatile("rdgsbase %0" : "=r"(v));
-    return v;
-}
-static inline void wrfsbase(uint64_t v)
-{
-    __asm__ volatile("wrfsbase %0" ::"r"(v) : "memory");
-}
-static inline void wrgsbase(uint64_t v)
-{
-    __asm__ volatile("wrgsbase %0" ::"r"(v) : "memory");
-}
-#define MSR_FS_BASE 0xc0000100
-#define MSR_GS_BASE 0xc0000101
-#define MSR_KERNEL_GS_BASE 0xc0000102
-
-static inline void xsetbv(uint64_t value)
-{
-    __asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
-}
-static inline void clts(void)
-{
-    __asm__ volatile("clts" ::: "memory");
-}
