@@ -36,7 +36,7 @@ for system in $systems; do
     {
         printf '{ "system": "%s", "date": "%s", "qemu": "%s", "kernel": "%s", "unit": "instructions", "rows": {' \
             "$system" "$(date -u +%F)" "$qemu_version" "$kernel_version"
-        awk '{ printf "%s\n  \"%s\": %.2f", NR > 1 ? "," : "", $2, $3 / 100 }' "$out/$system.rows"
+        awk '{ printf "%s\n  \"%s\": %.2f", (NR > 1 ? "," : ""), $2, $3 / 100 }' "$out/$system.rows"
         printf '\n} }\n'
     } >"$out/$system.json"
 done
@@ -60,7 +60,7 @@ awk -v markdown="$out/table.md" '
             r = order[i]
             cr = ratio(collet[r], xen[r])
             printf "%-16s %12s %12s %12s %11s %14s %13s%s\n", r, number(native[r]), number(xen[r]), number(collet[r]),
-                ratio(xen[r], native[r]), ratio(collet[r], native[r]), cr, cr != "-" && cr > 1 ? "  SLOWER" : ""
+                ratio(xen[r], native[r]), ratio(collet[r], native[r]), cr, (cr != "-" && cr > 1 ? "  SLOWER" : "")
             printf "| %s | %s | %s | %s | %s | %s | %s |\n", r, number(native[r]), number(xen[r]), number(collet[r]),
                 ratio(xen[r], native[r]), ratio(collet[r], native[r]), cr >markdown
         }

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+# Every task of the project: `make help` lists them.
+
+# gcc unless told: make CC=clang
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+DEBUG ?= 0
+SCHED ?=
+CPUS ?= 2
+MEM ?= 1G
+BUILD := build
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+
+.PHONY: all
+all: hypervisor ##- build the hypervisor: build/collet (DEBUG=1: build/collet-debug; CC=clang)
+
+-include hypervisor/build.mk
+-include tests/unit/unit.mk
+-include tests/boot/kernels/kernels.mk
+include plugins-dom0/image/image.mk
+include tests/boot/boot.mk
+include tests/bench/bench.mk
+include tests/check/check.mk
+
+# Compiling must work before anything else, so it asks for its tools too.
+$(HV_OBJECTS) $(HV_OFFSETS): | check-deps
+
+## Running
+QEMU := qemu-system-x86_64 -accel tcg -cpu max,-smap -smp $(CPUS) -m $(MEM)
+DOM0_LINE = console=hvc0 acpi=off pci=off swiotlb=noforce initcall_blacklist=cmos_init nr_cpus=$(CPUS) nopvspin quiet $(DOM0_ARGS)
+COLLET_LINE = console=com1 $(if $(SCHED),sched=$(SCHED)) $(COLLET_ARGS)
+
+.PHONY: run
+run: hypervisor $(DOM0_KERNEL) $(DOM0_INITRD) ##- boot Debian's kernel as Domain0 in QEMU, with a shell (SCHED=rr CPUS=4 MEM=2G COLLET_ARGS=... DOM0_ARGS=...)
+	@echo 'Starting; the shell takes some seconds. Leave with `poweroff` in it, or Ctrl-A x.'
+	$(QEMU) -nographic -kernel $(HV_IMAGE) -append "$(strip $(COLLET_LINE))" -initrd "$(DOM0_KERNEL) $(DOM0_LINE),$(DOM0_INITRD)"
+
+.PHONY: demo
+demo: hypervisor $(DOM0_KERNEL) $(DOM0_INITRD) $(DRIVE) ##- the same without hands: boots, looks about, works a little, powers off; under two minutes
+	@tests/boot/demo.sh
+
+## House-keeping
+.PHONY: help
+help: ##- this list
+	@awk 'BEGIN { FS = ":.*##- " } /^[a-z-]+:.*##- / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: clean distclean
+clean: ##- remove what was built; the Debian packages stay
+	rm -rf $(filter-out $(DEBIAN),$(wildcard $(BUILD)/*))
+distclean: ##- remove build/ altogether
+	rm -rf $(BUILD)
+
+# Package, and a file that tells that it is there. Listed once: deps and check-deps use it.
+DEPS := gcc:/usr/bin/gcc binutils:/usr/bin/ld libc6-dev:/usr/include/stdio.h libxen-dev:/usr/include/xen/xen.h check:/usr/include/check.h \
+	pkg-config:/usr/bin/pkg-config qemu-system-x86:/usr/bin/qemu-system-x86_64 cpio:/usr/bin/cpio xz-utils:/usr/bin/xz git:/usr/bin/git perl-base:/usr/bin/perl
+# Only some targets need these: GRUB boots, other packers of kernels, the other compiler, tidy layout.
+DEPS_TEST := grub-common:/usr/bin/grub-mkrescue grub-pc-bin:/usr/lib/grub/i386-pc/multiboot2.mod xorriso:/usr/bin/xorriso mtools:/usr/bin/mformat \
+	zstd:/usr/bin/zstd lz4:/usr/bin/lz4 clang:/usr/bin/clang clang-format:/usr/bin/clang-format clang-tidy:/usr/bin/clang-tidy
+missing = $(strip $(foreach d,$(1),$(if $(wildcard $(word 2,$(subst :, ,$(d)))),,$(word 1,$(subst :, ,$(d))))))
+INSTALL := apt-get install -y --no-install-recommends
+
+.PHONY: deps check-deps
+deps: ##- install the Debian packages that are missing (as root or with sudo)
+	@tests/check/install-deps.sh $(call missing,$(DEPS) $(DEPS_TEST))
+
+# Costs nothing when all is there; otherwise installs, or says what to type.
+check-deps:
+	$(if $(call missing,$(DEPS)),@tests/check/install-deps.sh $(call missing,$(DEPS)),@:)
