@@ -154,25 +154,32 @@ static void accepted(void)
     ck_assert_msg(why == NULL, "refused: %s", why);
 }
 
+/* A check that costs nothing when it holds: check's own tell the runner of each. */
+#define MUST(cond)                                                                                                     \
+    do {                                                                                                               \
+        if (!(cond))                                                                                                   \
+            ck_abort_msg("%s:%d: %s", __FILE__, __LINE__, #cond);                                                      \
+    } while (0)
+
 /* What must hold of every accepted image, whatever its bytes. */
 static void check_image(const struct elf_image *im, size_t size)
 {
-    ck_assert_uint_ge(im->segment_count, 1);
-    ck_assert_uint_le(im->segment_count, ELF_IMAGE_SEGMENTS_MAX);
-    ck_assert_uint_eq(im->virt_base % PAGE, 0);
-    ck_assert_uint_ge(im->virt_start, im->virt_base);
-    ck_assert(im->virt_end > im->virt_start);
+    MUST(im->segment_count >= 1);
+    MUST(im->segment_count <= ELF_IMAGE_SEGMENTS_MAX);
+    MUST(im->virt_base % PAGE == 0);
+    MUST(im->virt_start >= im->virt_base);
+    MUST(im->virt_end > im->virt_start);
     for (uint32_t i = 0; i < im->segment_count; i++) {
         const struct elf_segment *s = &im->segments[i];
 
-        ck_assert(s->file_offset <= size && s->file_bytes <= size - s->file_offset && s->file_bytes <= s->memory_bytes);
-        ck_assert(s->virt >= im->virt_start && s->memory_bytes <= im->virt_end - s->virt);
-        ck_assert(i == 0 || s[-1].virt + s[-1].memory_bytes <= s->virt);
+        MUST(s->file_offset <= size && s->file_bytes <= size - s->file_offset && s->file_bytes <= s->memory_bytes);
+        MUST(s->virt >= im->virt_start && s->memory_bytes <= im->virt_end - s->virt);
+        MUST(i == 0 || s[-1].virt + s[-1].memory_bytes <= s->virt);
     }
-    ck_assert(im->entry >= im->virt_start && im->entry < im->virt_end);
-    ck_assert(im->virt_end <= 0x800000000000ull || im->virt_base >= 0xffff880000000000ull);
+    MUST(im->entry >= im->virt_start && im->entry < im->virt_end);
+    MUST(im->virt_end <= 0x800000000000ull || im->virt_base >= 0xffff880000000000ull);
     if (im->has_hypercall_page)
-        ck_assert(im->hypercall_page % PAGE == 0 && im->hypercall_page >= im->virt_base && im->virt_end - im->hypercall_page >= PAGE);
+        MUST(im->hypercall_page % PAGE == 0 && im->hypercall_page >= im->virt_base && im->virt_end - im->hypercall_page >= PAGE);
 }
 
 static unsigned int apart(uint64_t a, uint64_t an, uint64_t b, uint64_t bn)
@@ -203,16 +210,16 @@ static void check_layout(const struct build_layout *l, const struct elf_image *i
     uint64_t last = l->virt_base + l->mapped_frames * PAGE - 1;
 
     for (unsigned int i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
-        ck_assert_uint_le(part[i].pfn + part[i].frames, l->used_frames);
+        MUST(part[i].pfn + part[i].frames <= l->used_frames);
         for (unsigned int j = 0; j < i; j++)
-            ck_assert_msg(apart(part[i].pfn, part[i].frames, part[j].pfn, part[j].frames), "parts %u and %u overlap", i, j);
+            MUST(apart(part[i].pfn, part[i].frames, part[j].pfn, part[j].frames));
     }
-    ck_assert_uint_le(l->used_frames, l->frames);
-    ck_assert_uint_le(l->mapped_frames, l->frames);
-    ck_assert_uint_lt(l->stack_pfn, l->mapped_frames);
-    ck_assert(last >= l->virt_base);
-    ck_assert_uint_ge(l->table_frames, 1 + count_tables(l->virt_base, last));
-    ck_assert_uint_ge(l->p2m_frames * 512, l->frames);
+    MUST(l->used_frames <= l->frames);
+    MUST(l->mapped_frames <= l->frames);
+    MUST(l->stack_pfn < l->mapped_frames);
+    MUST(last >= l->virt_base);
+    MUST(l->table_frames >= 1 + count_tables(l->virt_base, last));
+    MUST(l->p2m_frames * 512 >= l->frames);
 }
 
 START_TEST(plain_kernel_is_understood)
