@@ -58,7 +58,7 @@ SECTIONS
     __image_end = .;
     __image_bytes = ABSOLUTE(__image_end - __image_start);
 
-    /DISCARD/ : { *(.comment) *(.note .note.*) *(.eh_frame) *(.rela.dyn) *(.rela.plt .rela.iplt) *(.plt .iplt .plt.got) }
+    /DISCARD/ : { *(.comment) *(.note .note.*) *(.eh_frame) *(.rela.*) *(.plt .iplt .plt.got) }
     .debug_info 0 : { *(.debug_info) }
     .debug_abbrev 0 : { *(.debug_abbrev) }
     .debug_line 0 : { *(.debug_line) }

@@ -17,7 +17,7 @@ void vcpu_stack_prepare(struct vcpu *v);
 void vcpu_state_changed(struct vcpu *v);
 
 /* The frame of a system call is written below a kernel stack pointer without a further check of the range (traps/entry.S). */
-#define KERNEL_STACK_ROOM 128
+#define KERNEL_STACK_ROOM 4096
 static inline bool kernel_stack_ok(uint64_t sp)
 {
     return guest_range_ok(sp - KERNEL_STACK_ROOM, KERNEL_STACK_ROOM);
