@@ -115,7 +115,7 @@ boot_longrr() { checks longrr rr 2 300; }
 # A person at the shell: prompt, job control, interrupt, and the way out.
 boot_shell() {
     NO_REBOOT=-no-reboot drive shell "" 2 768M "$build/debian/dom0.cpio" "quiet" <<END
-expect $((150 * slow)) /^dom0:~# / the shell's prompt
+expect $((150 * slow)) /^dom0:[^ ]*# / the shell's prompt
 show /^Domain0: /
 send cat /sys/hypervisor/type\n
 expect 20 /^xen\$/ the type is xen
@@ -124,9 +124,9 @@ expect 20 /^2\$/ nproc says 2
 send sleep 1000\n
 sleep 2
 send \x03
-expect 20 /^dom0:~# / Ctrl-C ends a program
+expect 20 /^dom0:[^ ]*# / Ctrl-C ends a program
 send sleep 1000 &\n
-wait 20 /dom0:~# /
+wait 20 /dom0:[^ ]*# /
 send jobs\n
 expect 20 /Running +sleep 1000/ job control works
 send kill %1\n
@@ -142,11 +142,11 @@ END
 
 boot_reboot() {
     NO_REBOOT='' drive reboot "" 2 768M "$build/debian/dom0.cpio" "quiet" <<END
-expect $((150 * slow)) /^dom0:~# / the shell's prompt
+expect $((150 * slow)) /^dom0:[^ ]*# / the shell's prompt
 send reboot\n
-expect $((150 * slow)) /^dom0:~# / the shell again, after reboot
+expect $((150 * slow)) /^dom0:[^ ]*# / the shell again, after reboot
 send reboot -f\n
-expect $((150 * slow)) /^dom0:~# / the shell a third time, after reboot -f
+expect $((150 * slow)) /^dom0:[^ ]*# / the shell a third time, after reboot -f
 send poweroff -f\n
 $(power_off)
 $([ "$hypervisor" = xen ] || echo "count 3 /^\(collet\) Collet / the hypervisor started three times")
@@ -177,7 +177,7 @@ END
         return 0
     fi
     ISO=$out/collet.iso drive grub "" 2 768M "" "" <<END
-expect $((200 * slow)) /^dom0:~# / the shell's prompt
+expect $((200 * slow)) /^dom0:[^ ]*# / the shell's prompt
 send nproc\n
 expect 20 /^2\$/ nproc says 2
 send poweroff\n
