@@ -17,7 +17,7 @@
 #include "event.h"
 #include "guest-access.h"
 #include "hypercall.h"
-#include "lib/string.h"
+#include "log.h"
 #include "public/collet-time.h"
 #include "time.h"
 #include "vcpu.h"
@@ -41,6 +41,22 @@ static uint64_t granule_ns(void)
     return clock_tsc_mul / 2;
 }
 
+/*
+ * XEN_PVCLOCK_TSC_STABLE tells guests that the stamps of all vCPUs are one function of one TSC, so that even their programs may read the time without a
+ * system call (Linux: vDSO). That is how we made them; it remains to see that the pCPUs' TSCs agree, once, when Domain0 gets its first stamp.
+ */
+static uint8_t time_flags(void)
+{
+    static int known = -1;
+
+    if (unlikely(known < 0)) {
+        known = clock_tscs_agree() ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
+        if (known == 0)
+            log_warning("the CPUs' time-stamp counters differ: time will jump when a vCPU moves");
+    }
+    return (uint8_t)known;
+}
+
 /* Write one vcpu_time_info, odd while it changes. */
 static void time_info_write(struct vcpu_time_info *t, uint64_t granules)
 {
@@ -52,7 +68,7 @@ static void time_info_write(struct vcpu_time_info *t, uint64_t granules)
     t->system_time = granules * granule_ns();
     t->tsc_to_system_mul = clock_tsc_mul;
     t->tsc_shift = clock_tsc_shift;
-    t->flags = 0; /* not XEN_PVCLOCK_TSC_STABLE: guests then use the TSC by their own drivers (ABI.md 6) */
+    t->flags = time_flags();
     compiler_barrier();
     WRITE_ONCE(t->version, version + 1);
 }

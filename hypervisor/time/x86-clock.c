@@ -9,6 +9,7 @@
  */
 #include "acpi.h"
 #include "clock.h"
+#include "cpu.h"
 #include "x86/cpu-asm.h"
 
 #define PM_TIMER_HZ 3579545ull
@@ -48,6 +49,25 @@ struct reading {
 uint64_t clock_read_tsc(void)
 {
     return rdtsc();
+}
+
+static void tsc_to(void *to)
+{
+    *(volatile uint64_t *)to = rdtsc();
+}
+
+bool clock_tscs_agree(void)
+{
+    for (uint32_t cpu = 0; cpu < cpu_count; cpu++) {
+        for (uint32_t i = 0; cpu != this_cpu_id() && i < READINGS; i++) {
+            uint64_t before = rdtsc(), there = 0;
+
+            cpu_call(cpu_bit(cpu), tsc_to, &there);
+            if (there < before || there > rdtsc())
+                return false;
+        }
+    }
+    return true;
 }
 
 static uint32_t pm_timer_read(void)
