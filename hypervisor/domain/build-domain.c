@@ -56,6 +56,11 @@ static uint64_t pfn_virt(const struct build *b, uint64_t pfn)
     return b->layout.virt_base + pfn * PAGE_SIZE;
 }
 
+static int frames_take(const struct build *b, uint64_t pfn, uint64_t count, uint64_t *mfns)
+{
+    return b->source->any_ram ? domain_frames_populate_unzeroed(b->d, pfn, count, mfns) : domain_frames_populate(b->d, pfn, count, mfns);
+}
+
 /* pfns [first, end), leaving out the p2m's own. */
 static int populate(struct build *b, uint64_t first, uint64_t end)
 {
@@ -71,7 +76,7 @@ static int populate(struct build *b, uint64_t first, uint64_t end)
         }
         if (first < p2m_first)
             stop = min(stop, p2m_first);
-        rc = domain_frames_populate(b->d, first, stop - first, p2m_entry(b, first));
+        rc = frames_take(b, first, stop - first, p2m_entry(b, first));
         first = stop;
     }
     return rc;
@@ -87,7 +92,7 @@ static int populate_p2m(struct build *b)
     b->p2m_mfns = heap_alloc(l->p2m_frames * sizeof(uint64_t));
     if (b->p2m_mfns == NULL)
         return -ENOMEM;
-    rc = domain_frames_populate(b->d, l->p2m_pfn, l->p2m_frames, b->p2m_mfns);
+    rc = frames_take(b, l->p2m_pfn, l->p2m_frames, b->p2m_mfns);
     if (rc != 0)
         return rc;
     for (i = 0; i < l->p2m_frames; i++)
@@ -97,33 +102,62 @@ static int populate_p2m(struct build *b)
     return 0;
 }
 
-/* Into the domain's memory, at a byte offset from pfn 0. */
-static void copy_in(const struct build *b, uint64_t offset, const uint8_t *from, uint64_t bytes)
+/* Into the domain's memory, at a byte offset from pfn 0; zeroes if `from` is NULL. */
+static void put(const struct build *b, uint64_t offset, const uint8_t *from, uint64_t bytes)
 {
     while (bytes > 0) {
         uint64_t in_page = offset & (PAGE_SIZE - 1), n = min(bytes, PAGE_SIZE - in_page);
+        uint8_t *to = (uint8_t *)pfn_to_virt(b, offset >> PAGE_SHIFT) + in_page;
 
-        memcpy((uint8_t *)pfn_to_virt(b, offset >> PAGE_SHIFT) + in_page, from, n);
+        if (from != NULL) {
+            memcpy(to, from, n);
+            from += n;
+        } else {
+            memset(to, 0, n);
+        }
         offset += n;
-        from += n;
         bytes -= n;
     }
 }
 
+/* The segments, and zeroes where they leave gaps. */
 static void load_kernel(const struct build *b)
 {
     const struct elf_image *image = &b->image;
+    uint64_t at = image->virt_start - image->virt_base, end = ROUND_UP(image->virt_end - image->virt_base, PAGE_SIZE);
     uint32_t i;
 
+    put(b, at & PAGE_MASK, NULL, at & ~PAGE_MASK);
     for (i = 0; i < image->segment_count; i++) {
         const struct elf_segment *s = &image->segments[i];
+        uint64_t to = s->virt - image->virt_base;
 
-        copy_in(b, s->virt - image->virt_base, (const uint8_t *)b->source->kernel + s->file_offset, s->file_bytes);
+        put(b, at, NULL, to - at);
+        put(b, to, (const uint8_t *)b->source->kernel + s->file_offset, s->file_bytes);
+        at = to + s->file_bytes;
     }
+    put(b, at, NULL, end - at);
     if (image->has_hypercall_page)
         elf_image_fill_hypercall_page(pfn_to_virt(b, (image->hypercall_page - image->virt_base) >> PAGE_SHIFT));
-    if (b->source->ramdisk != NULL)
-        copy_in(b, b->layout.ramdisk_pfn << PAGE_SHIFT, b->source->ramdisk, b->source->ramdisk_bytes);
+}
+
+static void load_ramdisk(const struct build *b)
+{
+    uint64_t at = b->layout.ramdisk_pfn << PAGE_SHIFT, bytes = b->source->ramdisk_bytes;
+
+    if (b->source->ramdisk == NULL)
+        return;
+    put(b, at, b->source->ramdisk, bytes);
+    put(b, at + bytes, NULL, ROUND_UP(bytes, PAGE_SIZE) - bytes);
+}
+
+/* What is ours to fill: start_info to boot stack, and the p2m's tables. */
+static void zero_pages(const struct build *b)
+{
+    const struct build_layout *l = &b->layout;
+
+    put(b, l->start_info_pfn << PAGE_SHIFT, NULL, (l->stack_pfn + 1 - l->start_info_pfn) << PAGE_SHIFT);
+    put(b, l->p2m_table_pfn << PAGE_SHIFT, NULL, l->p2m_table_frames << PAGE_SHIFT);
 }
 
 /* The table that *entry leads to, made from the next free table page if there is none. NULL: there are none left (then the layout was wrong). */
@@ -280,6 +314,8 @@ static const char *build_run(struct build *b)
     if (populate_p2m(b) != 0 || populate(b, 0, l->used_frames) != 0)
         return no_memory;
     load_kernel(b);
+    load_ramdisk(b);
+    zero_pages(b);
     if (b->source->copied != NULL)
         b->source->copied();
     if (populate(b, l->used_frames, l->frames) != 0)

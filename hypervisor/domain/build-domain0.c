@@ -101,7 +101,7 @@ static uint64_t domain0_frames(uint32_t vcpus)
 int build_domain0(void)
 {
     uint32_t vcpus = boot_options.dom0_max_vcpus != 0 ? boot_options.dom0_max_vcpus : cpu_count;
-    struct build_source source = {.flags = SIF_PRIVILEGED | SIF_INITDOMAIN, .copied = domain0_copied};
+    struct build_source source = {.flags = SIF_PRIVILEGED | SIF_INITDOMAIN, .any_ram = true, .copied = domain0_copied};
     const char *why;
     struct domain *d;
 

@@ -209,16 +209,16 @@ static void dump_registers(const struct vcpu *v)
 {
     const struct regs *r = v->regs;
 
-    log_error("d%uv%u: rip %04x:%016lx rsp %04x:%016lx rflags %08lx %s", v->domain->id, v->id, (unsigned int)r->cs,
+    log_report("d%uv%u: rip %04x:%016lx rsp %04x:%016lx rflags %08lx %s", v->domain->id, v->id, (unsigned int)r->cs,
               (unsigned long)r->rip, (unsigned int)r->ss, (unsigned long)r->rsp, (unsigned long)r->rflags,
               v->in_kernel ? "kernel" : "user");
-    log_error("d%uv%u: rax %016lx rbx %016lx rcx %016lx rdx %016lx", v->domain->id, v->id, (unsigned long)r->rax,
+    log_report("d%uv%u: rax %016lx rbx %016lx rcx %016lx rdx %016lx", v->domain->id, v->id, (unsigned long)r->rax,
               (unsigned long)r->rbx, (unsigned long)r->rcx, (unsigned long)r->rdx);
-    log_error("d%uv%u: rsi %016lx rdi %016lx rbp %016lx r8  %016lx", v->domain->id, v->id, (unsigned long)r->rsi,
+    log_report("d%uv%u: rsi %016lx rdi %016lx rbp %016lx r8  %016lx", v->domain->id, v->id, (unsigned long)r->rsi,
               (unsigned long)r->rdi, (unsigned long)r->rbp, (unsigned long)r->r8);
-    log_error("d%uv%u: r9  %016lx r10 %016lx r11 %016lx r12 %016lx", v->domain->id, v->id, (unsigned long)r->r9,
+    log_report("d%uv%u: r9  %016lx r10 %016lx r11 %016lx r12 %016lx", v->domain->id, v->id, (unsigned long)r->r9,
               (unsigned long)r->r10, (unsigned long)r->r11, (unsigned long)r->r12);
-    log_error("d%uv%u: r13 %016lx r14 %016lx r15 %016lx cr3 %016lx", v->domain->id, v->id, (unsigned long)r->r13,
+    log_report("d%uv%u: r13 %016lx r14 %016lx r15 %016lx cr3 %016lx", v->domain->id, v->id, (unsigned long)r->r13,
               (unsigned long)r->r14, (unsigned long)r->r15, (unsigned long)(v->in_kernel ? v->kernel_cr3 : v->user_cr3));
 }
 
@@ -230,7 +230,7 @@ static void dump_stack(const struct vcpu *v)
     for (i = 0; i < STACK_DUMP_WORDS; i += ARRAY_SIZE(words), sp += sizeof(words)) {
         if (copy_from_guest(words, sp, sizeof(words)) != 0)
             return;
-        log_error("d%uv%u: [%016lx] %016lx %016lx %016lx %016lx", v->domain->id, v->id, (unsigned long)sp,
+        log_report("d%uv%u: [%016lx] %016lx %016lx %016lx %016lx", v->domain->id, v->id, (unsigned long)sp,
                   (unsigned long)words[0], (unsigned long)words[1], (unsigned long)words[2], (unsigned long)words[3]);
     }
 }
@@ -270,7 +270,7 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(reason, sizeof(reason), fmt, args);
     va_end(args);
-    log_error("d%u: crashed: %s", d->id, reason);
+    log_report("d%u: crashed: %s", d->id, reason);
     if (v != NULL && v->domain == d) {
         dump_registers(v);
         /* Reading its stack may fault, and then takes the way of any page fault. */
@@ -288,7 +288,7 @@ void domain_shutdown(struct domain *d, uint8_t reason)
     };
 
     if (reason == SHUTDOWN_crash && !__atomic_exchange_n(&d->crashed, true, __ATOMIC_ACQ_REL))
-        log_error("d%u: crashed: it says so itself", d->id);
+        log_report("d%u: crashed: it says so itself", d->id);
     else if (!d->shut_down)
         log_info("d%u: shut down: %s", d->id, reason < ARRAY_SIZE(names) ? names[reason] : "?");
     domain_end(d, reason);

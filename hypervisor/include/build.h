@@ -16,6 +16,7 @@ struct build_source {
     const char *command_line;
     uint64_t frames; /* memory */
     uint32_t flags;  /* SIF_* of start_info that say what the domain is */
+    bool any_ram;    /* memory that nothing was put in may hold what the RAM held (mm.h: domain_frames_populate_unzeroed) */
     bool rings;      /* with xenstore and console pages, their ports and grants 0 and 1 (a DomU) */
     /* Called once all bytes are copied, before the plain rest of the memory is taken: may give the module's RAM to the allocator. NULL: nothing. */
     void (*copied)(void);

@@ -12,13 +12,20 @@
 
 #include <stdarg.h>
 
-enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+enum log_level {
+    LOG_REPORT = -1, /* the fate of a domain: always shown, and without a word before it */
+    LOG_ERROR,
+    LOG_WARNING,
+    LOG_INFO,
+    LOG_DEBUG,
+};
 
 /* Lines at or below this level are printed. Set by loglvl=error|warning|info|debug; info unless told. */
 extern enum log_level log_threshold;
 
 /* Context: any, interrupts on or off, any lock held but the console's; usable from the first instruction of C. One call is one line: no newline in fmt. */
 void log_line(enum log_level level, const char *fmt, ...) printf_like(2, 3);
+#define log_report(...) log_line(LOG_REPORT, __VA_ARGS__)
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
 #define log_info(...) log_line(LOG_INFO, __VA_ARGS__)

@@ -36,6 +36,8 @@ int must_check pt_adopt_initial(struct domain *d, mfn_t l4);
 
 /* Give d `count` zeroed frames for the pfns from first_pfn on; mfns[i] receives each. All or nothing: -ENOMEM. Builders only. */
 int must_check domain_frames_populate(struct domain *d, uint64_t first_pfn, uint64_t count, uint64_t *mfns);
+/* The same, and the frames hold what the RAM happened to: only for Domain0 at boot, when no other domain has owned any yet. Zeroing all RAM would be most of the boot. */
+int must_check domain_frames_populate_unzeroed(struct domain *d, uint64_t first_pfn, uint64_t count, uint64_t *mfns);
 
 /* Drop pins and page tables, then every frame of d. Its vCPUs do not run any more and hold no base (vcpu_drop_bases). May preempt. */
 void domain_memory_destroy(struct domain *d);

@@ -41,7 +41,7 @@ static void line_out(enum log_level level, const char *fmt, va_list args)
     if (level > log_threshold)
         return;
     memcpy(line, PREFIX, sizeof(PREFIX));
-    if (level <= LOG_WARNING)
+    if (level == LOG_ERROR || level == LOG_WARNING)
         at += snprintf(line + at, sizeof(line) - (size_t)at, level == LOG_ERROR ? "error: " : "warning: ");
     n = vsnprintf(line + at, sizeof(line) - (size_t)at - 1, fmt, args);
     at = min(at + n, LINE_MAX - 2);

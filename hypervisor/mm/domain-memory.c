@@ -88,11 +88,11 @@ static void reservation_shrink(struct domain *d, uint64_t count, uint64_t shared
         domain_put(d);
 }
 
+/* The frames' contents are seen to by the caller. */
 static void frames_give(struct domain *d, mfn_t first, uint64_t pfn, uint64_t count, uint64_t *mfns)
 {
     uint64_t i;
 
-    memset(mfn_to_virt(first), 0, count << PAGE_SHIFT);
     spin_lock(&d->memory_lock);
     for (i = 0; i < count; i++) {
         mfn_t mfn = MFN(first.n + i);
@@ -105,7 +105,7 @@ static void frames_give(struct domain *d, mfn_t first, uint64_t pfn, uint64_t co
     spin_unlock(&d->memory_lock);
 }
 
-int domain_frames_populate(struct domain *d, uint64_t first_pfn, uint64_t count, uint64_t *mfns)
+static int frames_populate(struct domain *d, uint64_t first_pfn, uint64_t count, uint64_t *mfns, bool zeroed)
 {
     uint64_t done = 0;
     unsigned int order = 9;
@@ -127,10 +127,22 @@ int domain_frames_populate(struct domain *d, uint64_t first_pfn, uint64_t count,
                     log_error("d%u: frame %#lx stays after a failed population", d->id, (unsigned long)mfns[done]);
             return -ENOMEM;
         }
+        if (zeroed)
+            memset(mfn_to_virt(first), 0, PAGE_SIZE << order);
         frames_give(d, first, first_pfn + done, 1ull << order, mfns + done);
         done += 1ull << order;
     }
     return 0;
+}
+
+int domain_frames_populate(struct domain *d, uint64_t first_pfn, uint64_t count, uint64_t *mfns)
+{
+    return frames_populate(d, first_pfn, count, mfns, true);
+}
+
+int domain_frames_populate_unzeroed(struct domain *d, uint64_t first_pfn, uint64_t count, uint64_t *mfns)
+{
+    return frames_populate(d, first_pfn, count, mfns, false);
 }
 
 static int extent_alloc(struct domain *d, uint64_t pfn, unsigned int order, unsigned int address_bits, bool exchange,
@@ -149,6 +161,7 @@ static int extent_alloc(struct domain *d, uint64_t pfn, unsigned int order, unsi
         reservation_shrink(d, 1ull << order, 0);
         return -ENOMEM;
     }
+    memset(mfn_to_virt(first), 0, PAGE_SIZE << order);
     frames_give(d, first, pfn, 1ull << order, mfns);
     return 0;
 }
