@@ -125,22 +125,21 @@ static uint64_t bvt_svt(struct sched_queue *queue, uint64_t now_ns)
 static uint64_t bvt_slice(const struct bvt_queue *rq, const struct bvt_vcpu *v, uint64_t evt, uint64_t warped_ns)
 {
     const struct bvt_vcpu *first;
-    uint64_t slice_ns = 0;
-    uint64_t limit_ns = v->set.value[BVT_WARP_LIMIT];
+    uint64_t weight = v->set.value[BVT_WEIGHT], limit_ns = v->set.value[BVT_WARP_LIMIT];
+    uint64_t slice_ns = 0, rival;
 
     if (rq->heap.root == NULL)
         return SCHED_UNTIL_BLOCK;
     first = bvt_of(rq->heap.root);
-    if (bvt_earlier(evt, first->key)) {
-        uint64_t lead = first->key - evt;
+    rival = first->avt - first->warp; /* not its key: what one that has yielded may claim again after this */
+    if (bvt_earlier(evt, rival)) {
+        uint64_t lead = rival - evt, most = BVT_SLICE_MAX_NS * BVT_WEIGHT_DEFAULT / weight;
 
-        if (lead > BVT_SLICE_MAX_NS * BVT_WEIGHT_DEFAULT / v->set.value[BVT_WEIGHT])
-            lead = BVT_SLICE_MAX_NS * BVT_WEIGHT_DEFAULT / v->set.value[BVT_WEIGHT];
-        slice_ns = (lead * v->set.value[BVT_WEIGHT] + BVT_WEIGHT_DEFAULT - 1) / BVT_WEIGHT_DEFAULT;
+        slice_ns = ((lead < most ? lead : most) * weight + BVT_WEIGHT_DEFAULT - 1) / BVT_WEIGHT_DEFAULT;
         if (first->warp == 0)
             slice_ns += v->set.value[BVT_ALLOWANCE];
     } else if (first->warp == 0) {
-        uint64_t over_ns = (evt - first->key) * v->set.value[BVT_WEIGHT] / BVT_WEIGHT_DEFAULT;
+        uint64_t over_ns = (evt - rival) * weight / BVT_WEIGHT_DEFAULT;
 
         if (over_ns < v->set.value[BVT_ALLOWANCE])
             slice_ns = v->set.value[BVT_ALLOWANCE] - over_ns;
@@ -201,7 +200,7 @@ static void bvt_dequeue(void *state, struct sched_queue *queue, struct sched_vcp
     heap_remove(&rq->heap, &v->node, &bvt_heap);
 }
 
-/* Just behind whoever is first; A and the claim that it gives stay as they are. */
+/* Just behind whoever is first, for once; A and the claim that it gives stay as they are. */
 static void bvt_yield(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t now_ns)
 {
     struct bvt_queue *rq = queue->data;
@@ -249,17 +248,18 @@ static void bvt_charge(void *state, struct sched_queue *queue, struct sched_vcpu
     bvt_raise_svt(rq, v->avt);
 }
 
-/* Virtual time is each queue's own: keep the distance to it. */
+/* Virtual time is each queue's own: keep the lead over it. One that was behind all others is first here, too. */
 static void bvt_move(void *state, struct sched_queue *from, struct sched_queue *to, struct sched_vcpu *vcpu,
                      uint64_t now_ns)
 {
     struct bvt_vcpu *v = vcpu->data;
+    uint64_t svt = bvt_svt(from, now_ns);
 
     (void)state;
-    v->avt += bvt_svt(to, now_ns) - bvt_svt(from, now_ns);
+    v->avt = bvt_svt(to, now_ns) + (bvt_earlier(v->avt, svt) ? 0 : v->avt - svt);
 }
 
-static const struct sched_param bvt_params[BVT_PARAMS] = {
+static const struct sched_parameter bvt_params[BVT_PARAMS] = {
     [BVT_WEIGHT] = {"weight", SCHED_PARAM_UINT, 7, 1, BVT_WEIGHT_MAX, BVT_WEIGHT_DEFAULT, "share relative to others"},
     [BVT_ALLOWANCE] = {"allowance_ns", SCHED_PARAM_NS, 7, BVT_ALLOWANCE_MIN_NS, BVT_ALLOWANCE_MAX_NS, BVT_ALLOWANCE_NS,
                        "C: how far it may run ahead of an equal claim, in ns of real time"},

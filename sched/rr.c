@@ -104,7 +104,7 @@ static uint64_t rr_param_get(void *state, const struct sched_target *target, uin
     return rr->slice_ns;
 }
 
-static const struct sched_param rr_params[] = {
+static const struct sched_parameter rr_params[] = {
     {"slice_ns", SCHED_PARAM_NS, SCHED_SCOPE_MODULE, RR_SLICE_MIN_NS, RR_SLICE_MAX_NS, RR_SLICE_NS,
      "how long each runs while others wait, in nanoseconds"},
 };

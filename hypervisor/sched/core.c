@@ -108,8 +108,7 @@ static struct run_queue *make_runnable(struct run_queue *rq, struct sched_vcpu *
     now_ns = run_queue_now(rq);
     if (rq->queue.running != NULL && cpu_count > 1 && !READ_ONCE(s->on_cpu)) {
         rq = place_waking(rq, s, now_ns);
-        now_ns = max(now_ns, rq->now_ns);
-        rq->now_ns = now_ns;
+        now_ns = rq->now_ns;
     }
     vcpu_runstate_change(vcpu_of(s), RUNSTATE_runnable, now_ns);
     s->wakes++;
@@ -346,7 +345,7 @@ void sched_run(void)
     if (rq->queue.running != NULL)
         put_running(rq, rq->queue.running, now_ns);
     if (cpu_count > 1 && (rq->queue.waiting == 0 || now_ns >= rq->slice_end_ns))
-        place_pull(rq, now_ns);
+        now_ns = place_pull(rq, now_ns);
 
     while (rq->queue.waiting > 0) {
         chosen = checked_pick(rq, now_ns, &slice_ns, &fault);

@@ -7,6 +7,15 @@
  */
 #include "run-queue.h"
 
+/* One time for two queues: the later of both. */
+static uint64_t common_now(struct run_queue *a, struct run_queue *b, uint64_t now_ns)
+{
+    now_ns = max(now_ns, max(a->now_ns, b->now_ns));
+    a->now_ns = now_ns;
+    b->now_ns = now_ns;
+    return now_ns;
+}
+
 /* Both locked; s is OUT of any queue. */
 static void change_home(struct run_queue *from, struct run_queue *to, struct sched_vcpu *s, uint64_t now_ns)
 {
@@ -23,7 +32,7 @@ struct run_queue *place_waking(struct run_queue *rq, struct sched_vcpu *s, uint6
 
     if (to == rq || !spin_trylock(&to->lock))
         return rq;
-    change_home(rq, to, s, now_ns);
+    change_home(rq, to, s, common_now(rq, to, now_ns));
     spin_unlock(&rq->lock);
     return to;
 }
@@ -38,8 +47,8 @@ static struct sched_vcpu *movable(struct run_queue *from, uint32_t cpu)
     return NULL;
 }
 
-/* Take the vCPU that waits longest from the fullest queue that has at least two more than this one. rq locked. */
-void place_pull(struct run_queue *rq, uint64_t now_ns)
+/* Take the vCPU that waits longest from the fullest queue that has at least two more than this one. rq locked. Returns the time. */
+uint64_t place_pull(struct run_queue *rq, uint64_t now_ns)
 {
     struct run_queue *from = NULL;
     uint32_t most = rq->queue.waiting + 1;
@@ -56,13 +65,13 @@ void place_pull(struct run_queue *rq, uint64_t now_ns)
         }
     }
     if (from == NULL || from == rq || !spin_trylock(&from->lock))
-        return;
+        return now_ns;
     s = movable(from, rq->queue.cpu);
     if (s != NULL) {
         uint64_t since_ns = s->waiting_since_ns;
 
-        from->now_ns = max(from->now_ns, now_ns);
-        active.dequeue(active_state, &from->queue, s, from->now_ns);
+        now_ns = common_now(from, rq, now_ns);
+        active.dequeue(active_state, &from->queue, s, now_ns);
         list_remove(&s->wait_link);
         from->queue.waiting--;
         change_home(from, rq, s, now_ns);
@@ -73,4 +82,5 @@ void place_pull(struct run_queue *rq, uint64_t now_ns)
         rq->pulls++;
     }
     spin_unlock(&from->lock);
+    return now_ns;
 }

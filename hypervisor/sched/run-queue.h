@@ -113,7 +113,7 @@ uint32_t checked_pick_cpu(struct run_queue *rq, const struct sched_vcpu *s, uint
 
 /* place.c */
 struct run_queue *place_waking(struct run_queue *rq, struct sched_vcpu *s, uint64_t now_ns);
-void place_pull(struct run_queue *rq, uint64_t now_ns);
+uint64_t place_pull(struct run_queue *rq, uint64_t now_ns);
 
 /* watchdog.c */
 void slice_timer_fired(void *rq);

@@ -62,9 +62,11 @@ static inline void heap_replace(struct heap *heap, struct heap_node *from, struc
 static inline void heap_swap(struct heap *heap, struct heap_node *parent, struct heap_node *child)
 {
     struct heap_node below = *child;
+    struct heap_node *above = parent->parent;
     struct heap_node *sibling;
 
-    heap_replace(heap, parent, child); /* child's links now point at itself in its own old place */
+    heap_replace(heap, parent, child); /* child's links now point at itself in its own old place, and back */
+    child->parent = above;
     if (child->left == child) {
         child->left = parent;
         sibling = child->right;

@@ -121,7 +121,7 @@ enum sched_reason {
 /* A parameter that can be read and set by name while the module runs. */
 enum sched_param_type { SCHED_PARAM_UINT, SCHED_PARAM_NS, SCHED_PARAM_BOOL };
 enum { SCHED_SCOPE_MODULE = 1, SCHED_SCOPE_DOMAIN = 2, SCHED_SCOPE_VCPU = 4 };
-struct sched_param {
+struct sched_parameter {
     const char *name;
     enum sched_param_type type;
     uint32_t scopes; /* where it may be set */
@@ -142,7 +142,7 @@ struct sched_ops {
 
     size_t state_bytes, queue_bytes, domain_bytes, vcpu_bytes; /* may be 0 */
 
-    const struct sched_param *params;
+    const struct sched_parameter *params;
     uint32_t param_count;
 
     /* A new instance; `state` is zeroed. Returns 0 or -errno. Optional: nothing to do. */

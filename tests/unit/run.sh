@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Runs unit test programs one by one and adds up what they say. A program that dies without a result counts as one failure. UNIT_TIMEOUT: seconds for each.
+passed=0
+failed=0
+log=build/unit/log
+mkdir -p "$log"
+for program in "$@"; do
+    name=$(echo "$program" | sed 's|^build/unit/||; s|/|-|g')
+    CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60} timeout "${UNIT_TIMEOUT:-120}" "$program" >"$log/$name" 2>&1
+    rc=$?
+    line=$(sed -n 's/^unit: //p' "$log/$name" | tail -n 1)
+    if [ -z "$line" ]; then
+        echo "FAIL $program: ended with status $rc and no result; $log/$name:"
+        tail -n 20 "$log/$name" | sed 's/^/    /'
+        failed=$((failed + 1))
+        continue
+    fi
+    passed=$((passed + $(echo "$line" | sed 's/ passed.*//')))
+    bad=$(echo "$line" | sed 's/.*passed, //; s/ failed.*//')
+    failed=$((failed + bad))
+    # a program that says nothing failed but ends badly (a leak, say) has failed
+    if [ "$bad" -eq 0 ] && [ "$rc" -ne 0 ]; then
+        failed=$((failed + 1))
+        bad=1
+    fi
+    if [ "$bad" -ne 0 ]; then
+        echo "FAIL $program ($line, status $rc):"
+        grep -v '^unit: ' "$log/$name" | tail -n 40 | sed 's/^/    /'
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

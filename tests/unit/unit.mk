@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+#
+# Unit tests and host tools. Included by the top Makefile; works alone as `make -f tests/unit/unit.mk unit-tests`.
+#
+# Each */test-*.c is one executable under build/unit, built with ASan and UBSan. It exports `Suite *suite_<name>(void)` (- as _), and names
+# what it is linked with in a comment line `// needs: a.c b.c`: beside the test, or from the top if there is a slash in the name. The host
+# harness (sdk/host) answers for everything else; a test that needs tests/unit/fakes-machine.c is linked with that instead.
+
+UNIT_OUT := build/unit
+HOSTCC ?= gcc
+UNIT_CPPFLAGS := -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -DCOLLET_DEBUG -iquote hypervisor/include -iquote sdk/host -iquote sdk/sim -Isdk/include
+UNIT_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-common -fno-strict-aliasing -Wall -Wextra -Werror
+UNIT_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+UNIT_LIBS := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt -lpthread) -lm -lpthread
+
+UNIT_TESTS := $(sort $(wildcard sched/test-*.c vfr-rules/test-*.c blk-sched/test-*.c hypervisor/*/test-*.c sdk/*/test-*.c \
+	sdk/templates/*/test-*.c tests/unit/test-*.c))
+UNIT_PROGRAMS := $(patsubst %.c,$(UNIT_OUT)/%,$(UNIT_TESTS))
+
+HOST_SOURCES := $(sort $(filter-out %/world.c,$(wildcard sdk/host/*.c)))
+# The scheduler core with every module of sched/index.c, a world to run them in, and the engine of the simulator.
+SCHED_SOURCES := $(sort $(filter-out %/index.c,$(filter-out sched/test-%,$(wildcard sched/*.c))) $(filter-out hypervisor/sched/test-%,$(wildcard hypervisor/sched/*.c))) \
+	sdk/host/world.c sdk/sim/sched-engine.c
+
+unit_needs = $(shell sed -n 's|^// needs:||p' $(1))
+unit_path = $(foreach n,$(call unit_needs,$(1)),$(if $(findstring /,$(n)),$(n),$(dir $(1))$(n)))
+unit_object = $(patsubst %.c,$(UNIT_OUT)/$(1)/%.o,$(2))
+
+.PHONY: unit-tests unit-build unit-clean
+unit-build: $(UNIT_PROGRAMS)
+unit-tests: unit-build
+	@sh tests/unit/run.sh $(UNIT_PROGRAMS)
+unit-clean:
+	rm -rf $(UNIT_OUT)
+
+# Two sets of objects: for the harness, and for the plain fakes. Both with their header before the first line.
+$(UNIT_OUT)/host/%.o: %.c tests/unit/unit.mk
+	@mkdir -p $(@D)
+	@$(HOSTCC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) $(UNIT_SANITIZE) -include sdk/host/machine.h -MMD -MP -c -o $@ $<
+$(UNIT_OUT)/fakes/%.o: %.c tests/unit/unit.mk
+	@mkdir -p $(@D)
+	@$(HOSTCC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) $(UNIT_SANITIZE) -include tests/unit/fakes-machine.h -MMD -MP -c -o $@ $<
+$(UNIT_OUT)/libhost.a: $(call unit_object,host,$(HOST_SOURCES))
+	@rm -f $@
+	@ar rcs $@ $^
+$(UNIT_OUT)/libsched.a: $(call unit_object,host,$(SCHED_SOURCES) sched/index.c)
+	@rm -f $@
+	@ar rcs $@ $^
+
+# Per test: its main, its object, what it needs.
+define unit_rules
+$(UNIT_OUT)/$(1:.c=)-main.c: $(1) tests/unit/unit.mk
+	@mkdir -p $$(@D)
+	@printf '#include "%s"\nUNIT_MAIN(suite_%s)\n' "$(CURDIR)/tests/unit/unit-main.h" "$(subst -,_,$(patsubst test-%,%,$(notdir $(1:.c=))))" >$$@
+$(UNIT_OUT)/$(1:.c=)-main.o: $(UNIT_OUT)/$(1:.c=)-main.c tests/unit/unit-main.h
+	@$(HOSTCC) $(UNIT_CFLAGS) $(UNIT_SANITIZE) -c -o $$@ $$<
+$(UNIT_OUT)/$(1:.c=): $(UNIT_OUT)/$(1:.c=)-main.o $(call unit_object,$(if $(findstring fakes-machine,$(call unit_needs,$(1))),fakes,host),$(1) $(call unit_path,$(1))) \
+	$(if $(findstring fakes-machine,$(call unit_needs,$(1))),,$(UNIT_OUT)/libsched.a $(UNIT_OUT)/libhost.a)
+	@echo "  unit $(1)"
+	@$(HOSTCC) $(UNIT_SANITIZE) -o $$@ $$(filter %.o,$$^) $(if $(findstring fakes-machine,$(call unit_needs,$(1))),,-Wl,--start-group $(UNIT_OUT)/libsched.a $(UNIT_OUT)/libhost.a -Wl,--end-group) $(UNIT_LIBS)
+endef
+$(foreach t,$(UNIT_TESTS),$(eval $(call unit_rules,$(t))))
+
+# The simulator: the same sources, optimised and without sanitizers. SCHED_EXTRA_INDEX may name another index.c.
+.PHONY: sched-sim
+SIM_SOURCES := $(HOST_SOURCES) $(SCHED_SOURCES) sched/index.c sdk/sim/sched-sim.c
+sched-sim: build/sched-sim
+build/sim/%.o: %.c tests/unit/unit.mk
+	@mkdir -p $(@D)
+	@$(HOSTCC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) -O2 -include sdk/host/machine.h -MMD -MP -c -o $@ $<
+build/sched-sim: $(patsubst %.c,build/sim/%.o,$(SIM_SOURCES))
+	$(HOSTCC) -o $@ $^ -lm -lpthread
+
+-include $(shell find $(UNIT_OUT) build/sim -name '*.d' 2>/dev/null)
