@@ -40,6 +40,16 @@ static void cpu_boot_init(void)
     tlb_flush_local();
 }
 
+static uint64_t ram_bytes(void)
+{
+    uint64_t bytes = 0;
+    uint32_t i;
+
+    for (i = 0; i < boot_info.ram_count; i++)
+        bytes += boot_info.ram[i].end - boot_info.ram[i].start;
+    return bytes;
+}
+
 static void clocks_init(void)
 {
     clock_init();
@@ -60,8 +70,7 @@ void hypervisor_main(uint32_t magic, uint64_t info_maddr)
     paging_init();
     acpi_init(); /* before its tables' neighbours are given away */
     paging_release_memory();
-    log_info("memory: %lu MiB, %lu MiB free", (unsigned long)(boot_info.ram[boot_info.ram_count - 1].end >> 20),
-             (unsigned long)(frames_free_count() >> 8));
+    log_info("memory: %lu MiB, %lu MiB free", (unsigned long)(ram_bytes() >> 20), (unsigned long)(frames_free_count() >> 8));
     cpu_boot_init();
     apic_init_boot();
     cpus[0].apic_id = apic_id();

@@ -144,7 +144,7 @@ static bool set_maxcpus(const char *value)
 
 static bool set_smap(const char *value)
 {
-    boot_options.smap = true;
+    boot_options.smap = boot_options.smap_asked = true;
     return value == NULL;
 }
 

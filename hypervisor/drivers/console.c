@@ -96,6 +96,11 @@ static void key_reboot(char key unused_arg)
     machine_end(MACHINE_REBOOT);
 }
 
+static void key_crash(char key unused_arg)
+{
+    panic("asked for by the key 'C'");
+}
+
 static void key_cpus(char key unused_arg)
 {
     uint32_t i;
@@ -183,6 +188,7 @@ void console_init_irq(void)
     softirq_register(SOFTIRQ_CONSOLE, console_softirq);
     console_register_key('h', key_help, "this list");
     console_register_key('c', key_cpus, "what each pCPU runs");
+    console_register_key('C', key_crash, "crash the hypervisor, to see its report");
     console_register_key('R', key_reboot, "reboot the machine at once");
     if (boot_options.console_com1 && serial_input_start(input_byte) != 0)
         log_warning("no interrupt for the console: no input");

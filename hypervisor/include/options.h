@@ -15,6 +15,7 @@ struct boot_options {
     uint32_t watchdog_ms;      /* watchdog=MS; 1000 unless told, 0 turns the scheduler watchdog off */
     bool noreboot;             /* noreboot: halt after a crash, with the report on the screen; with `noreboot=exit` power off instead */
     bool noreboot_exit;
+    bool smap_asked;           /* smap was given: even where it is known not to work */
     bool smap;                 /* smap | nosmap: default on where the CPU has it */
     uint32_t maxcpus;          /* maxcpus=N: bring up at most N pCPUs */
     bool audit;                /* audit: walk all frames when Domain0 shuts down */
