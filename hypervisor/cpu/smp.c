@@ -65,18 +65,23 @@ static enum softirq softirq_next(uint32_t pending)
     return (enum softirq)__builtin_ctz(others != 0 ? others : pending);
 }
 
-void softirq_run(void)
+void softirq_run_only(uint32_t kinds)
 {
     struct cpu *cpu;
     uint32_t pending;
 
     /* this_cpu() anew each time: the handler of SCHEDULE may return on another CPU. */
-    while ((pending = READ_ONCE((cpu = this_cpu())->softirq_pending)) != 0) {
+    while ((pending = READ_ONCE((cpu = this_cpu())->softirq_pending) & kinds) != 0) {
         enum softirq nr = softirq_next(pending);
 
         __atomic_and_fetch(&cpu->softirq_pending, ~(1u << nr), __ATOMIC_SEQ_CST);
         softirq_handlers[nr]();
     }
+}
+
+void softirq_run(void)
+{
+    softirq_run_only(~0u);
 }
 
 void cpu_kick(uint32_t cpu)

@@ -81,6 +81,8 @@ void softirq_raise(enum softirq nr);
 void softirq_raise_on(uint32_t cpu, enum softirq nr);
 /* Runs what is pending on this CPU. Context: interrupts enabled, no lock held. May switch vCPUs. */
 void softirq_run(void);
+/* Only these kinds (bits by enum softirq): where others, which may look at everything, must not run. */
+void softirq_run_only(uint32_t kinds);
 
 static inline bool softirq_any_pending(void)
 {

@@ -38,7 +38,8 @@ void mm_preempt_point(void)
     if (likely(!softirq_any_pending()))
         return;
     v->preempted_in_mm = true;
-    softirq_run();
+    /* Not the console's keys and the ends of domains: they wait for vCPUs to leave just here. */
+    softirq_run_only(1u << SOFTIRQ_TIMER | 1u << SOFTIRQ_SCHEDULE);
     v->preempted_in_mm = false;
 }
 
