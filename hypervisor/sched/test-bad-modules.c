@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Modules that misbehave are replaced while the guests run on; good ones are not, however bad the machine. This test has a module index of its own. */
-// needs: ../../sched/rr.c
+// needs:
 #include "sched-engine.h"
 
 #include "log.h"
