@@ -437,6 +437,11 @@ int domain_events_init(struct domain *d)
 
 void domain_events_destroy(struct domain *d)
 {
+    struct vcpu *v;
+
+    /* The timers of its vCPUs raise events: none may be at it when the channels go. Nobody arms them any more. */
+    for_each_vcpu(d, v)
+        vcpu_time_destroy(v);
     channel_close_all(d);
     for (uint32_t i = 0; i < ARRAY_SIZE(d->events.groups); i++) {
         struct event_channel *group = d->events.groups[i];

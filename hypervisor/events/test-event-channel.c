@@ -59,6 +59,10 @@ void cpu_kick(uint32_t cpu)
     ck_assert_uint_ne(cpu, fake_cpu_id);
     kicked++;
 }
+void vcpu_time_destroy(struct vcpu *v)
+{
+    (void)v;
+}
 static uint64_t poll_deadline;
 void timer_set(struct timer *timer, uint64_t deadline_ns)
 {

@@ -28,7 +28,8 @@ struct domain_events {
 };
 
 int domain_events_init(struct domain *d);
-void domain_events_destroy(struct domain *d); /* closes every port, peers become unbound. Context: no lock held */
+/* Stops the vCPUs' timers for good and closes every port; peers become unbound. Its vCPUs do not run any more. Context: no lock held. */
+void domain_events_destroy(struct domain *d);
 
 /*
  * Raise a port of d from inside the hypervisor: sets pending, and wakes or kicks the vCPU that it is bound to if the guest must look.
