@@ -17,6 +17,7 @@
 #include "options.h"
 #include "traps.h"
 #include "vcpu.h"
+#include "x86/capture-asm.h"
 #include "x86/cpu-asm.h"
 
 #include <stdarg.h>
@@ -173,13 +174,8 @@ static noreturn_fn void panic_end(const struct regs *regs, const char *fmt, va_l
     }
     vsnprintf(reason, sizeof(reason), fmt, args);
     say("PANIC on cpu %u: %s", me, reason);
-    if (regs != NULL) {
-        say_registers(regs);
-        say_cpu(&cpus[me], regs);
-    } else {
-        say_cpu(&cpus[me], NULL);
-        trace_from((uint64_t)__builtin_frame_address(0));
-    }
+    say_registers(regs);
+    say_cpu(&cpus[me], regs);
     if (cpu_count > 1)
         others_report(me);
     if (!boot_options.noreboot)
@@ -189,10 +185,12 @@ static noreturn_fn void panic_end(const struct regs *regs, const char *fmt, va_l
 
 void panic(const char *fmt, ...)
 {
+    struct regs here;
     va_list args;
 
+    registers_capture(&here);
     va_start(args, fmt);
-    panic_end(NULL, fmt, args);
+    panic_end(&here, fmt, args);
 }
 
 void panic_regs(const struct regs *regs, const char *fmt, ...)
