@@ -35,7 +35,7 @@ static void grant(unsigned int ref, const void *page, uint16_t flags)
 static void map_unmap(void)
 {
     uint64_t *page = page_alloc();
-    struct gnttab_map_grant_ref m = {.host_addr = (uint64_t)region_va(&r, 2), .flags = GNTMAP_host_map, .ref = 20, .dom = self};
+    struct gnttab_map_grant_ref m = {.host_addr = (uint64_t)region_va(&r, 2), .flags = GNTMAP_host_map | GNTMAP_device_map, .ref = 20, .dom = self};
     struct gnttab_unmap_grant_ref u = {0};
 
     grant(20, page, 0);
@@ -46,6 +46,7 @@ static void map_unmap(void)
     check("map-works", page[0] == 0x9a9a);
     check("map-marks-entry", (entries[20].flags & (GTF_reading | GTF_writing)) == (GTF_reading | GTF_writing));
     u.host_addr = m.host_addr;
+    u.dev_bus_addr = m.dev_bus_addr;
     u.handle = m.handle;
     expect("unmap", gnttab_op(GNTTABOP_unmap_grant_ref, &u, 1), 0);
     expect("unmap-status", u.status, GNTST_okay);

@@ -44,5 +44,6 @@ $(KERNELS_OUT)/abi-bare.elf: $(KERNELS_ABI_OBJ) $(KERNELS_OUT)/lib/hypercall-bar
 	$(call kernels_link,$(KERNELS_OUT)/high.lds)
 $(KERNELS_OUT)/abi-base0.elf: $(KERNELS_ABI_OBJ) $(KERNELS_OUT)/lib/hypercall-bare.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/base0.lds
 	$(call kernels_link,$(KERNELS_OUT)/base0.lds)
+$(KERNELS_OUT)/attack-cpu.elf: $(KERNELS_OUT)/attack-crash.o
 $(KERNELS_OUT)/%.elf: $(KERNELS_OUT)/%.o $(KERNELS_OUT)/lib/hypercall-bare.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/high.lds
 	$(call kernels_link,$(KERNELS_OUT)/high.lds)

@@ -1,0 +1,239 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Boots the tiny PV kernels of build/kernels as Domain0, one QEMU each, and judges what they and the hypervisor said.
+# A line "ok NAME" or "not ok NAME: why" for each boot, then "N passed, N failed". Logs stay in build/kernels/log/.
+#
+#   run-kernels.sh [--xen] [--smp N] [--image FILE] [--seed N] [--count N] [--list] [PATTERN...]
+#
+# PATTERN is a shell pattern on names (abi-*, attack-cpu/bounce-*). --xen runs the same on Debian's Xen, the peer.
+# docs/hostile-tests.md says what the kernels check.
+set -u
+cd "$(dirname "$0")/../../.."
+
+out=build/kernels
+log=$out/log
+image=build/collet
+smp=2
+memory=512M
+seed=1
+count=1000000
+peer=collet
+patterns=()
+
+usage() {
+    sed -n '3,11s/^# \{0,1\}//p' "$0"
+    exit 2
+}
+
+list=no
+while [ $# -gt 0 ]; do
+    case $1 in
+    --xen) peer=xen ;;
+    --smp) smp=$2; shift ;;
+    --image) image=$2; shift ;;
+    --seed) seed=$2; shift ;;
+    --count) count=$2; shift ;;
+    --list) list=yes ;;
+    -*) usage ;;
+    *) patterns+=("$1") ;;
+    esac
+    shift
+done
+
+# name | kernel | its command line | outcome: done, crash, either | seconds
+boots() {
+    local kernel attack outcome
+    for kernel in abi-page abi-bare abi-base0; do
+        echo "$kernel|$kernel||done|60"
+    done
+    echo "abi-one-vcpu|abi-bare|smp=1|done|60"
+    echo "abi-four-vcpus|abi-bare|smp=4|done|90"
+    for kernel in attack-mm attack-cpu attack-ev-gnt; do
+        echo "$kernel|$kernel||done|120"
+    done
+    while read -r kernel attack outcome; do
+        case $kernel in '#'* | '') continue ;; esac
+        echo "$kernel/$attack|$kernel|attack=$attack|$outcome|40"
+    done < tests/boot/kernels/attacks.list
+    echo "fuzz|fuzz|seed=$seed count=$count|either|600"
+    echo "fuzz-wild|fuzz|seed=$((seed + 1)) count=20000 wild=1|either|120"
+    echo "shares|spin|shares|shares|300"
+}
+
+wanted() {
+    local pattern
+    [ ${#patterns[@]} -eq 0 ] && return 0
+    for pattern in "${patterns[@]}"; do
+        # shellcheck disable=SC2254
+        case $1 in $pattern) return 0 ;; esac
+    done
+    return 1
+}
+
+qemu_pid=
+cleanup() {
+    [ -n "$qemu_pid" ] && kill "$qemu_pid" 2> /dev/null
+    rm -f "$out/.run-$$".*
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# boot LOG SECONDS CPUS MODULES [QEMU OPTION...]: run to the end or the limit; 0, or 1 when it had to be stopped.
+boot() {
+    local to=$1 seconds=$2 cpus=$3 modules=$4 kernel line rc=0 waited=0
+    shift 4
+    if [ $peer = xen ]; then
+        kernel=$out/xen
+        line="console=com1 com1=115200 loglvl=warning guest_loglvl=warning noreboot=0 dom0=pv"
+    else
+        kernel=$image
+        line="console=com1 noreboot=exit audit ${HV_OPTIONS:-}"
+    fi
+    qemu-system-x86_64 -accel tcg -cpu max,-smap -smp "$cpus" -m $memory -nographic -no-reboot "$@" \
+        -kernel "$kernel" -append "$line" -initrd "$modules" < /dev/null > "$to" 2>&1 &
+    qemu_pid=$!
+    while kill -0 $qemu_pid 2> /dev/null; do
+        if [ $waited -ge $((seconds * 10)) ]; then
+            kill $qemu_pid 2> /dev/null
+            rc=1
+            break
+        fi
+        sleep 0.1
+        waited=$((waited + 1))
+    done
+    wait $qemu_pid 2> /dev/null
+    qemu_pid=
+    tr -d '\r' < "$to" > "$to.text" && mv "$to.text" "$to"
+    return $rc
+}
+
+# What the hypervisor must have said, whatever the guest did. Prints why not.
+hypervisor_unharmed() {
+    local to=$1
+    if [ $peer = xen ]; then
+        grep -q 'Panic on CPU\|FATAL TRAP\|Xen BUG\|Assertion' "$to" && { echo 'the peer itself crashed'; return 1; }
+        return 0
+    fi
+    if grep -q '(collet) \(panic\|PANIC\|BUG\|FATAL\)\|assertion\|rsp=.*rip=' "$to"; then
+        echo "hypervisor crash: $(grep -m1 -o '(collet) .*\(panic\|PANIC\|BUG\|FATAL\|assertion\).*' "$to")"
+        return 1
+    fi
+    if ! grep -q '(collet) audit: ' "$to"; then
+        echo 'no frame audit at the end'
+        return 1
+    fi
+    if ! grep -q '(collet) audit: .* 0 differences' "$to"; then
+        echo "$(grep -m1 '(collet) audit: ' "$to")"
+        return 1
+    fi
+}
+
+crash_line() {
+    if [ $peer = xen ]; then
+        grep -m1 'Domain 0 crashed\|Domain 0 (vcpu#.*crashed\|Hardware Dom0 crashed\|domain_crash' "$1"
+    else
+        grep -m1 '(collet) d0: crashed: .' "$1"
+    fi
+}
+
+# judge LOG OUTCOME TIMED_OUT: prints why not.
+judge() {
+    local to=$1 outcome=$2 late=$3 failed
+    if [ "$late" = 1 ]; then
+        echo "stopped at the time limit; last line: $(tail -n 2 "$to" | head -n 1)"
+        return 1
+    fi
+    if ! grep -q '^.*\[t\] start' "$to"; then
+        echo "the kernel did not start: $(tail -n 1 "$to")"
+        return 1
+    fi
+    failed=$(grep -c '\[t\] FAIL' "$to")
+    if [ "$failed" != 0 ]; then
+        echo "$failed failed, first: $(grep -m1 -o '\[t\] FAIL.*' "$to" | cut -c10-)"
+        return 1
+    fi
+    hypervisor_unharmed "$to" || return 1
+    case $outcome in
+    done)
+        grep -q '\[t\] done: .* 0 failed' "$to" || { echo "not done: $(crash_line "$to")"; return 1; } ;;
+    crash)
+        grep -q '\[t\] attack' "$to" || { echo 'did not come to the attack'; return 1; }
+        crash_line "$to" > /dev/null || { echo 'the guest was not crashed with a reason'; return 1; } ;;
+    either)
+        grep -q '\[t\] done: .* 0 failed' "$to" || crash_line "$to" > /dev/null ||
+            { echo 'neither done nor crashed with a reason'; return 1; } ;;
+    esac
+}
+
+# Four CPU-bound domains of weights 1, 2, 4, 8 on one CPU: their virtual run times after ten seconds, within 1% of their shares.
+judge_shares() {
+    local to=$1
+    hypervisor_unharmed "$to" || return 1
+    awk '
+        match($0, /\[t\] spin weight=[0-9]+ vcpu=0 real=[0-9]+ virtual=[0-9]+/) {
+            n = split(substr($0, RSTART, RLENGTH), word, /[ =]/)
+            weight = word[4]; real = word[8]; virtual = word[10]
+            if (!(weight in first_real)) { first_real[weight] = real; first_virtual[weight] = virtual }
+            last_real[weight] = real; last_virtual[weight] = virtual; lines[weight]++
+        }
+        END {
+            for (weight in last_real) { domains++; weights += weight; run = last_virtual[weight] - first_virtual[weight]; total += run }
+            if (domains != 4) { print domains + 0 " of 4 domains reported"; exit 1 }
+            for (weight in last_real) {
+                run = last_virtual[weight] - first_virtual[weight]
+                got = run / total; want = weight / weights
+                text = text sprintf("weight %d: %.4f of %.4f; ", weight, got, want)
+                if (got > want * 1.01 || got < want * 0.99) bad = 1
+                if (last_real[weight] - first_real[weight] < 9000000000) bad = 1
+            }
+            print text
+            exit bad
+        }' "$to"
+}
+
+[ -x /usr/bin/qemu-system-x86_64 ] || { echo 'needs qemu-system-x86'; exit 2; }
+mkdir -p $log
+if [ $peer = xen ]; then
+    xen=$(ls /boot/xen-*-amd64.gz 2> /dev/null | tail -n 1)
+    [ -n "$xen" ] || { echo "needs Debian's xen-hypervisor package"; exit 2; }
+    gzip -dc "$xen" > $out/xen
+fi
+
+passed=0
+bad=0
+while IFS='|' read -r name kernel args outcome seconds; do
+    wanted "$name" || continue
+    if [ $list = yes ]; then
+        echo "$name"
+        continue
+    fi
+    cpus=$smp
+    case $args in smp=*) cpus=${args#smp=}; args= ;; esac
+    to=$log/$(echo "$name" | tr / -).log
+    late=0
+    if [ "$outcome" = shares ]; then
+        [ $peer = xen ] && continue
+        modules="$out/spin.elf role=idle"
+        modules+=",/dev/null"
+        for weight in 1 2 4 8; do
+            modules+=",$out/spin.elf name=w$weight mem=16M vcpus=1 weight=$weight -- domu=1 weight=$weight"
+        done
+        boot "$to" "$seconds" 1 "$modules" -icount shift=2,sleep=off || late=1
+        why=$(if [ $late = 1 ]; then echo 'stopped at the time limit'; false; else judge_shares "$to"; fi)
+    else
+        [ $peer = xen ] && args="$args end=reboot peer=xen"
+        boot "$to" "$seconds" "$cpus" "$out/$kernel.elf $args" || late=1
+        why=$(judge "$to" "$outcome" $late)
+    fi
+    if [ $? -eq 0 ]; then
+        passed=$((passed + 1))
+        echo "ok $name${why:+ ($why)}"
+    else
+        bad=$((bad + 1))
+        echo "not ok $name: $why"
+    fi
+done < <(boots)
+[ $list = yes ] && exit 0
+echo "$passed passed, $bad failed"
+[ $bad -eq 0 ]
