@@ -3,8 +3,9 @@
  * Domains: creation, finding, stopping and destruction.
  *
  * A domain that ends (by its own wish, by a crash, by its watchdog) is marked and its vCPUs are paused, from any context; what follows is done later by
- * the boot CPU in SOFTIRQ_DOMAIN, never on a stack of the ended domain. Domain0's end is the machine's. A vCPU may have been paused inside a memory
- * operation, with references in hand that only it can return: it is let run on until it has left it (domain_settled) before anything is taken away.
+ * the boot CPU's idle vCPU in SOFTIRQ_DOMAIN: a guest's stack is no place to wait on, since the guest may be paused meanwhile. Domain0's end is the machine's.
+ * A vCPU may have been paused inside a memory operation, with references in hand that only it can return: it is let run on until it has left it
+ * (domain_settled) before anything is taken away.
  * Contract: domain.h.  Page: docs/concepts/domain.md.
  */
 #include "domain.h"
@@ -24,15 +25,21 @@
 
 #define SETTLE_RETRY_NS NS_PER_MS
 #define SETTLE_TRIES_MAX 5000 /* Domain0: then the machine ends without */
-#define IDLE_TRIES_MAX 100    /* destroy a domain on a busy stack if the boot CPU does not idle for so long */
+#define IDLE_TRIES_MAX 100    /* then guests on the boot CPU are held, so that it idles */
 #define STACK_DUMP_WORDS 32
 
 struct spinlock domain_list_lock = SPINLOCK_INIT;
 struct domain *domain_list;
 struct domain *domain0;
 
+/* The work of SOFTIRQ_DOMAIN; boot CPU only, except for what the lock protects. */
 static struct timer work_timer;
-static unsigned int work_tries;
+static unsigned int work_tries; /* since the work came up */
+static bool work_busy;          /* the idle vCPU is at it, perhaps preempted */
+static bool audit_wanted;
+static struct spinlock held_lock = SPINLOCK_INIT; /* held, held_count */
+static struct vcpu *held[DOMAIN_MAX_VCPUS];       /* paused so that the idle vCPU gets its turn */
+static unsigned int held_count;
 static domid_t last_domid;
 
 static bool domid_in_use(domid_t id)
@@ -324,8 +331,6 @@ static void domain0_end(void)
 /* v is off its pCPU, and not inside a memory operation. d's vCPUs are paused; one that is inside is let run, and paused again the next time. */
 static bool vcpu_settled(struct domain *d, struct vcpu *v)
 {
-    if (v == current_vcpu())
-        return false; /* about to be switched out */
     vcpu_pause_sync(v);
     if (d->draining & (1ull << v->id))
         d->draining &= ~(1ull << v->id); /* that was the pause that it lacked */
@@ -338,7 +343,7 @@ static bool vcpu_settled(struct domain *d, struct vcpu *v)
     return false;
 }
 
-/* Whether nothing of d runs any more. To be asked again, a little later, until it is so. */
+/* Whether nothing of d runs any more. To be asked again, a little later, until it is so. Context: not on one of its vCPUs; may preempt. */
 static bool domain_settled(struct domain *d)
 {
     bool settled = true;
@@ -347,6 +352,19 @@ static bool domain_settled(struct domain *d)
     for_each_vcpu(d, v)
         settled &= vcpu_settled(d, v);
     return settled;
+}
+
+/* v goes away: whoever waits for the boot CPU to idle must not know it any more. */
+static void work_forget_held(const struct vcpu *v)
+{
+    unsigned int i, kept = 0;
+
+    spin_lock(&held_lock);
+    for (i = 0; i < held_count; i++)
+        if (held[i] != v)
+            held[kept++] = held[i];
+    held_count = kept;
+    spin_unlock(&held_lock);
 }
 
 /* None of its vCPUs runs or holds anything halfway. */
@@ -362,8 +380,10 @@ static void domain_teardown(struct domain *d)
         vcpu_drop_memory(v);
     domain_memory_destroy(d);
     domain_grants_destroy(d);
-    for_each_vcpu(d, v)
+    for_each_vcpu(d, v) {
+        work_forget_held(v);
         vcpu_destroy(v);
+    }
     sched_domain_destroy(d);
     domain_unlist(d);
     if (domain0 != NULL && domain0 != d)
@@ -406,13 +426,26 @@ static struct domain *domain_to_destroy(void)
     return d;
 }
 
-static void work_again(void)
+/* v, current, keeps the boot CPU from idling: it has to wait until the work is done. */
+static void work_hold(struct vcpu *v)
 {
-    work_tries++;
-    timer_set(&work_timer, clock_now_ns() + SETTLE_RETRY_NS);
+    spin_lock(&held_lock);
+    if (held_count < ARRAY_SIZE(held)) {
+        held[held_count++] = v;
+        vcpu_pause(v);
+    }
+    spin_unlock(&held_lock);
 }
 
-/* False if it is to be tried again later. */
+static void work_release_held(void)
+{
+    spin_lock(&held_lock);
+    while (held_count > 0)
+        vcpu_unpause(held[--held_count]);
+    spin_unlock(&held_lock);
+}
+
+/* Each piece returns false if it is to be tried again later. */
 static bool work_domain0(void)
 {
     bool walk = domain0->shutdown_reason != SHUTDOWN_poweroff || boot_options.audit;
@@ -423,39 +456,50 @@ static bool work_domain0(void)
     return true;
 }
 
-/* The idle vCPU's stack is the best place to do it: whoever is preempted meanwhile must wait for us. */
 static bool work_destroy(struct domain *d)
 {
-    if (!domain_settled(d) || (!current_vcpu()->is_idle && work_tries < IDLE_TRIES_MAX))
+    if (!domain_settled(d))
         return false;
     domain_mark_dying(d);
     domain_teardown(d);
     return true;
 }
 
+static bool work_do(struct domain *ended)
+{
+    if (domain0 != NULL && READ_ONCE(domain0->shut_down))
+        return work_domain0();
+    if (audit_wanted) {
+        audit_wanted = false;
+        frames_audit();
+        return true;
+    }
+    return ended == NULL || work_destroy(ended);
+}
+
 /* SOFTIRQ_DOMAIN on the boot CPU. Only here are boot-module domains destroyed, so a pointer to one stays good. */
 static void domain_work(void)
 {
-    static bool busy; /* a destruction preempts, and then this may be entered on another stack */
-    struct domain *d;
-    bool done;
+    struct domain *ended = work_busy ? NULL : domain_to_destroy();
+    bool wanted = ended != NULL || audit_wanted || (domain0 != NULL && READ_ONCE(domain0->shut_down));
 
-    if (busy)
+    if (!wanted && !work_busy)
         return;
-    busy = true;
-    if (domain0 != NULL && READ_ONCE(domain0->shut_down)) {
-        done = work_domain0();
-    } else {
-        d = domain_to_destroy();
-        done = d == NULL || work_destroy(d);
-        if (d != NULL && done)
-            softirq_raise(SOFTIRQ_DOMAIN); /* for the next one, or what came meanwhile */
+    /* Comes back in a moment: the work may have to wait, or be preempted by a guest that has to be held. */
+    work_tries++;
+    timer_set(&work_timer, clock_now_ns() + SETTLE_RETRY_NS);
+    if (!current_vcpu()->is_idle) {
+        if (work_tries > IDLE_TRIES_MAX)
+            work_hold(current_vcpu());
+        return;
     }
-    busy = false;
-    if (done)
+    if (work_busy)
+        return; /* further down on this stack */
+    work_busy = true;
+    if (work_do(ended))
         work_tries = 0;
-    else
-        work_again();
+    work_busy = false;
+    work_release_held();
 }
 
 static void work_timer_fired(void *arg)
@@ -508,7 +552,8 @@ static void key_list(char key)
 static void key_audit(char key)
 {
     (void)key;
-    frames_audit();
+    audit_wanted = true;
+    softirq_raise(SOFTIRQ_DOMAIN);
 }
 
 void domains_init(void)

@@ -260,7 +260,7 @@ static bool context_addresses_ok(const struct vcpu_guest_context *c)
     for (i = 0; i < 4; i++)
         if (!address_ok(c->debugreg[i]))
             return false;
-    return kernel_stack_ok(c->kernel_sp) && address_ok(c->user_regs.rip) && address_ok(c->event_callback_eip) && address_ok(c->failsafe_callback_eip) &&
+    return (c->kernel_sp == 0 || kernel_stack_ok(c->kernel_sp)) && address_ok(c->user_regs.rip) && address_ok(c->event_callback_eip) && address_ok(c->failsafe_callback_eip) &&
            address_ok(c->syscall_callback_eip) && canonical(c->fs_base) && canonical(c->gs_base_kernel) &&
            canonical(c->gs_base_user);
 }
