@@ -14,6 +14,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,21 +32,21 @@ struct domain *domain_find(domid_t id)
         id = fake_vcpu->domain->id;
     if (id >= 3 || doms[id].refs == 0)
         return NULL;
-    doms[id].refs++;
+    __atomic_add_fetch(&doms[id].refs, 1, __ATOMIC_SEQ_CST);
     return &doms[id];
 }
 void domain_get(struct domain *d)
 {
-    d->refs++;
+    __atomic_add_fetch(&d->refs, 1, __ATOMIC_SEQ_CST);
 }
 void domain_put(struct domain *d)
 {
-    d->refs--;
+    __atomic_sub_fetch(&d->refs, 1, __ATOMIC_SEQ_CST);
 }
 void vcpu_wake(struct vcpu *v)
 {
     (void)v;
-    woken++;
+    __atomic_add_fetch(&woken, 1, __ATOMIC_SEQ_CST);
 }
 void vcpu_block(bool (*still_wanted)(struct vcpu *v))
 {
@@ -57,7 +58,7 @@ void vcpu_block(bool (*still_wanted)(struct vcpu *v))
 void cpu_kick(uint32_t cpu)
 {
     ck_assert_uint_ne(cpu, fake_cpu_id);
-    kicked++;
+    __atomic_add_fetch(&kicked, 1, __ATOMIC_SEQ_CST);
 }
 void vcpu_time_destroy(struct vcpu *v)
 {
@@ -115,7 +116,7 @@ static void teardown(void)
 static void become(int d)
 {
     fake_vcpu = &vcpus[d][0];
-    cpus[0].current = fake_vcpu;
+    cpus[fake_cpu_id].current = fake_vcpu;
 }
 
 static long op(int cmd, void *arg)
@@ -472,44 +473,77 @@ START_TEST(polls)
 }
 END_TEST
 
-/* Any sequence of operations leaves ports that agree with each other. */
+static void random_operations(unsigned int *seed, int steps)
+{
+    for (int step = 0; step < steps; step++) {
+        int d = rand_r(seed) % 3, e = rand_r(seed) % 3;
+        uint32_t port = (uint32_t)rand_r(seed) % 40;
+        struct evtchn_alloc_unbound a = {.dom = DOMID_SELF, .remote_dom = (domid_t)e};
+        struct evtchn_bind_interdomain b = {.remote_dom = (domid_t)e, .remote_port = port};
+        struct evtchn_bind_virq q = {.virq = (uint32_t)rand_r(seed) % 26, .vcpu = (uint32_t)rand_r(seed) % 3};
+
+        become(d);
+        switch (rand_r(seed) % 8) {
+        case 0: op(EVTCHNOP_alloc_unbound, &a); break;
+        case 1: op(EVTCHNOP_bind_interdomain, &b); break;
+        case 2: op(EVTCHNOP_bind_virq, &q); break;
+        case 3:
+        case 4:
+        case 5: op(EVTCHNOP_send, &port); break;
+        default: op(EVTCHNOP_close, &port); break;
+        }
+    }
+}
+
+static void check_peers_agree(void)
+{
+    become(0);
+    for (int d = 0; d < 3; d++) {
+        for (uint32_t port = 1; port < 60; port++) {
+            struct evtchn_status s = status_of((domid_t)d, port), t;
+
+            if (s.status != EVTCHNSTAT_interdomain)
+                continue;
+            t = status_of(s.u.interdomain.dom, s.u.interdomain.port);
+            ck_assert_uint_eq(t.status, EVTCHNSTAT_interdomain);
+            ck_assert_uint_eq(t.u.interdomain.dom, (uint32_t)d);
+            ck_assert_uint_eq(t.u.interdomain.port, port);
+        }
+    }
+}
+
 START_TEST(random_operations_keep_peers_consistent)
 {
     unsigned int seed = 1999;
 
     printf("test-event-channel: seed %u\n", seed);
-    for (int step = 0; step < 200000; step++) {
-        int d = rand_r(&seed) % 3, e = rand_r(&seed) % 3;
-        uint32_t port = (uint32_t)rand_r(&seed) % 40;
-        struct evtchn_alloc_unbound a = {.dom = DOMID_SELF, .remote_dom = (domid_t)e};
-        struct evtchn_bind_interdomain b = {.remote_dom = (domid_t)e, .remote_port = port};
-        struct evtchn_bind_virq q = {.virq = (uint32_t)rand_r(&seed) % 26, .vcpu = (uint32_t)rand_r(&seed) % 3};
-
-        become(d);
-        switch (rand_r(&seed) % 6) {
-        case 0: op(EVTCHNOP_alloc_unbound, &a); break;
-        case 1: op(EVTCHNOP_bind_interdomain, &b); break;
-        case 2: op(EVTCHNOP_bind_virq, &q); break;
-        case 3: op(EVTCHNOP_send, &port); break;
-        default: op(EVTCHNOP_close, &port); break;
-        }
-        if (step % 100 == 0) {
-            for (d = 0; d < 3; d++) {
-                for (port = 1; port < 60; port++) {
-                    struct evtchn_status s, t;
-
-                    become(0);
-                    s = status_of((domid_t)d, port);
-                    if (s.status != EVTCHNSTAT_interdomain)
-                        continue;
-                    t = status_of(s.u.interdomain.dom, s.u.interdomain.port);
-                    ck_assert_uint_eq(t.status, EVTCHNSTAT_interdomain);
-                    ck_assert_uint_eq(t.u.interdomain.dom, (uint32_t)d);
-                    ck_assert_uint_eq(t.u.interdomain.port, port);
-                }
-            }
-        }
+    for (int round = 0; round < 2000; round++) {
+        random_operations(&seed, 100);
+        check_peers_agree();
     }
+}
+END_TEST
+
+static void *random_thread(void *arg)
+{
+    unsigned int seed = (unsigned int)(uintptr_t)arg;
+
+    fake_cpu_id = seed % 4;
+    random_operations(&seed, 100000);
+    return NULL;
+}
+
+/* The same from four pCPUs at once: no deadlock, no lost peer. */
+START_TEST(racing_operations_keep_peers_consistent)
+{
+    pthread_t threads[4];
+
+    cpu_count = 4;
+    for (uintptr_t i = 0; i < 4; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, random_thread, (void *)(i + 100)), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    check_peers_agree();
 }
 END_TEST
 
@@ -536,6 +570,7 @@ Suite *suite_event_channel(void)
     tcase_add_test(c, dying_domain_binds_nothing);
     tcase_add_test(c, polls);
     tcase_add_test(c, random_operations_keep_peers_consistent);
+    tcase_add_test(c, racing_operations_keep_peers_consistent);
     suite_add_tcase(s, c);
     return s;
 }

@@ -16,8 +16,8 @@
 
 struct cpu cpus[MAX_CPUS];
 weak uint32_t cpu_count = 1;
-uint32_t fake_cpu_id;
-struct vcpu *fake_vcpu;
+_Thread_local uint32_t fake_cpu_id;
+_Thread_local struct vcpu *fake_vcpu;
 
 weak void log_line(enum log_level level, const char *fmt, ...)
 {

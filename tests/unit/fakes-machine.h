@@ -49,9 +49,9 @@ static inline bool irq_enabled(void)
 #undef softirq_any_pending
 #undef preempt_point
 
-/* Set by tests. */
-extern uint32_t fake_cpu_id;
-extern struct vcpu *fake_vcpu;
+/* Set by tests; each thread plays a pCPU of its own. */
+extern _Thread_local uint32_t fake_cpu_id;
+extern _Thread_local struct vcpu *fake_vcpu;
 
 static inline struct cpu *this_cpu(void)
 {
