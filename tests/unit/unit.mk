@@ -28,7 +28,7 @@ unit_object = $(patsubst %.c,$(UNIT_OUT)/$(1)/%.o,$(2))
 
 .PHONY: unit-tests unit-build unit-clean
 unit-build: $(UNIT_PROGRAMS)
-unit-tests: unit-build
+unit-tests: unit-build ##- unit tests of modules, cores and parsers, on this host, under ASan and UBSan
 	@sh tests/unit/run.sh $(UNIT_PROGRAMS)
 unit-clean:
 	rm -rf $(UNIT_OUT)
@@ -64,7 +64,7 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rules,$(t))))
 # The simulator: the same sources, optimised and without sanitizers. SCHED_EXTRA_INDEX may name another index.c.
 .PHONY: sched-sim
 SIM_SOURCES := $(HOST_SOURCES) $(SCHED_SOURCES) sched/index.c sdk/sim/sched-sim.c
-sched-sim: build/sched-sim
+sched-sim: build/sched-sim ##- build the simulator for scheduler modules: build/sched-sim
 build/sim/%.o: %.c tests/unit/unit.mk
 	@mkdir -p $(@D)
 	@$(HOSTCC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) -O2 -include sdk/host/machine.h -MMD -MP -c -o $@ $<

@@ -42,7 +42,7 @@ static uint64_t mine_enqueue(void *state, struct sched_queue *queue, struct sche
     if (reason != SCHED_AGAIN && v->used_ns < q->least_ns)
         v->used_ns = q->least_ns; /* time asleep is not saved up, or it would starve the others later */
     heap_insert(&q->heap, &v->node, &mine_heap);
-    return MINE_SLICE_NS; /* whoever runs may do so for one slice more, not longer */
+    return q->heap.count > 1 ? SCHED_KEEP : MINE_SLICE_NS; /* one that ran alone has no slice yet */
 }
 static void mine_dequeue(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t now_ns)
 {
