@@ -13,6 +13,10 @@ BUILD := build
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
+# V=1 shows the commands.
+ifneq ($(V),1)
+.SILENT:
+endif
 
 .PHONY: all
 all: hypervisor ##- build the hypervisor: build/collet (DEBUG=1: build/collet-debug; CC=clang)
@@ -36,6 +40,7 @@ COLLET_LINE = console=com1 $(if $(SCHED),sched=$(SCHED)) $(COLLET_ARGS)
 .PHONY: run
 run: hypervisor $(DOM0_KERNEL) $(DOM0_INITRD) ##- boot Debian's kernel as Domain0 in QEMU, with a shell (SCHED=rr CPUS=4 MEM=2G COLLET_ARGS=... DOM0_ARGS=...)
 	@echo 'Starting; the shell takes some seconds. Leave with `poweroff` in it, or Ctrl-A x.'
+	@echo '$(QEMU) -nographic -kernel $(HV_IMAGE) ...'
 	$(QEMU) -nographic -kernel $(HV_IMAGE) -append "$(strip $(COLLET_LINE))" -initrd "$(DOM0_KERNEL) $(DOM0_LINE),$(DOM0_INITRD)"
 
 .PHONY: demo

@@ -154,7 +154,7 @@ $(quiet_console)
 END
 }
 
-# GRUB loads the hypervisor by its multiboot2 header.
+# GRUB loads the hypervisor by its multiboot2 header. It leaves file names out of module strings, so the first word is a placeholder, as for Xen.
 boot_grub() {
     [ "$hypervisor" = collet ] || return 0
     rm -rf "$out/iso" && mkdir -p "$out/iso/boot/grub"
@@ -167,8 +167,8 @@ terminal_output serial
 set timeout=0
 menuentry Collet {
     multiboot2 /boot/collet console=com1 sched=bvt
-    module2 /boot/vmlinux $kernel_line nr_cpus=2 quiet
-    module2 /boot/dom0.cpio
+    module2 /boot/vmlinux placeholder $kernel_line nr_cpus=2 quiet
+    module2 /boot/dom0.cpio placeholder
 }
 END
     if ! grub-mkrescue -o "$out/collet.iso" "$out/iso" >"$out/grub-mkrescue.log" 2>&1; then
