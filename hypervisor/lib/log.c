@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
- * The log: formats a line, keeps it in a ring in memory, and writes it to the console if its level is shown.
- * A line is made on the caller's stack, so that no lock is held while formatting. Contract: log.h.
+ * The log: lines "(collet) text" to the console, and each into a ring of the last 32 KiB for later readers. Contract: log.h.
  */
 #include "log.h"
 
@@ -11,47 +10,44 @@
 #include "spinlock.h"
 #include "time.h"
 
-#define LOG_LINE_MAX 256
-#define LOG_RING_BYTES 32768u /* the newest lines, whatever their level */
-
-#define GUEST_BURST_LINES 20u
-#define GUEST_LINES_PER_S 5u
+#define PREFIX "(collet) "
+#define LINE_MAX 256
+#define RING_BYTES 32768u
+#define GUEST_LINES_BURST 20u
+#define GUEST_LINES_A_SECOND 5u
 
 enum log_level log_threshold = LOG_INFO;
 
-static struct spinlock log_ring_lock; /* protects the two below; innermost but for the console's */
-static char log_ring[LOG_RING_BYTES];
-static uint32_t log_ring_at; /* free-running */
+static struct spinlock log_lock; /* protects the ring; any context */
+static char ring[RING_BYTES];
+static uint32_t ring_end; /* total bytes ever written */
 
-static const char *const level_prefix[] = {
-    [LOG_ERROR] = "(collet) error: ",
-    [LOG_WARNING] = "(collet) warning: ",
-    [LOG_INFO] = "(collet) ",
-    [LOG_DEBUG] = "(collet) ",
-};
-
-static void ring_append(const char *text, size_t length)
+static void ring_add(const char *text, size_t bytes)
 {
-    uint64_t flags = spin_lock_irqsave(&log_ring_lock);
+    uint64_t flags = spin_lock_irqsave(&log_lock);
+    size_t i;
 
-    for (size_t i = 0; i < length; i++)
-        log_ring[log_ring_at++ % LOG_RING_BYTES] = text[i];
-    spin_unlock_irqrestore(&log_ring_lock, flags);
+    for (i = 0; i < bytes; i++)
+        ring[(ring_end + i) % RING_BYTES] = text[i];
+    ring_end += (uint32_t)bytes;
+    spin_unlock_irqrestore(&log_lock, flags);
 }
 
-static void log_text(enum log_level level, const char *prefix, const char *fmt, va_list args)
+static void line_out(enum log_level level, const char *fmt, va_list args)
 {
-    char line[LOG_LINE_MAX];
-    size_t length = strlcpy(line, level_prefix[level], sizeof(line));
-    int more = snprintf(line + length, sizeof(line) - length, "%s", prefix);
+    char line[LINE_MAX];
+    int at = sizeof(PREFIX) - 1, n;
 
-    length = min(length + (size_t)more, sizeof(line) - 2);
-    more = vsnprintf(line + length, sizeof(line) - 1 - length, fmt, args);
-    length = min(length + (size_t)more, sizeof(line) - 2);
-    line[length++] = '\n';
-    ring_append(line, length);
-    if (level <= log_threshold)
-        console_write(line, length);
+    if (level > log_threshold)
+        return;
+    memcpy(line, PREFIX, sizeof(PREFIX));
+    if (level == LOG_ERROR || level == LOG_WARNING)
+        at += snprintf(line + at, sizeof(line) - (size_t)at, level == LOG_ERROR ? "error: " : "warning: ");
+    n = vsnprintf(line + at, sizeof(line) - (size_t)at - 1, fmt, args);
+    at = min(at + n, LINE_MAX - 2);
+    line[at++] = '\n';
+    ring_add(line, (size_t)at);
+    console_write(line, (size_t)at);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -59,41 +55,43 @@ void log_line(enum log_level level, const char *fmt, ...)
     va_list args;
 
     va_start(args, fmt);
-    log_text(level, "", fmt, args);
+    line_out(level, fmt, args);
     va_end(args);
 }
 
-/* Whether d may log one more line now. Races between its vCPUs cost at most a line too many. */
-static bool guest_may_log(struct domain *d)
+/* A token bucket: the burst refills at the steady rate. True if this line may be printed. */
+static bool guest_budget(struct domain *d, uint32_t *told)
 {
-    uint64_t now = clock_now_ns();
-    uint64_t earned = (now - d->log_window_ns) / (NS_PER_S / GUEST_LINES_PER_S);
+    uint64_t now = clock_now_ns(), refill;
 
-    if (earned > 0) {
-        d->log_lines = d->log_lines > earned ? d->log_lines - (uint32_t)earned : 0;
+    *told = 0;
+    refill = (now - d->log_window_ns) / (NS_PER_S / GUEST_LINES_A_SECOND);
+    if (refill > 0) {
+        d->log_lines = refill >= d->log_lines ? 0 : d->log_lines - (uint32_t)refill;
         d->log_window_ns = now;
     }
-    if (d->log_lines >= GUEST_BURST_LINES) {
+    if (d->log_lines >= GUEST_LINES_BURST) {
         d->log_suppressed++;
         return false;
     }
     d->log_lines++;
+    *told = d->log_suppressed;
+    d->log_suppressed = 0;
     return true;
 }
 
 void log_guest(struct domain *d, enum log_level level, const char *fmt, ...)
 {
-    char prefix[48];
+    char text[LINE_MAX - 32];
+    uint32_t suppressed;
     va_list args;
 
-    if (level > log_threshold || !guest_may_log(d))
+    if (level > log_threshold || !guest_budget(d, &suppressed))
         return;
-    if (d->log_suppressed != 0)
-        snprintf(prefix, sizeof(prefix), "d%u: (%u lines suppressed) ", d->id, d->log_suppressed);
-    else
-        snprintf(prefix, sizeof(prefix), "d%u: ", d->id);
-    d->log_suppressed = 0;
+    if (suppressed != 0)
+        log_line(level, "d%u: %u lines left out", d->id, suppressed);
     va_start(args, fmt);
-    log_text(level, prefix, fmt, args);
+    vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
+    log_line(level, "d%u: %s", d->id, text);
 }

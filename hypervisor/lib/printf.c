@@ -1,221 +1,226 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
- * Formatting into a buffer: %d %i %u %x %X %o %p %s %c %%, with - 0 # + space, width, precision (both may be *), and hh h l ll z t j. No floats.
- * Always terminates (size > 0) and returns the length the whole text would have. An unknown conversion is copied as it stands.
- * Contract: log.h. Tests: test-printf.c.
+ * vsnprintf: the subset of log.h. Never writes beyond `size`, always terminates (size > 0), answers the length that the whole text has.
+ * Tests: test-printf.c.
  */
 #include "log.h"
 
-struct output {
+struct out {
     char *buf;
-    size_t size;
-    size_t length; /* of the whole text, also what did not fit */
+    size_t size, at;
 };
 
-struct format {
-    bool left, zero, alternate, plus, space, upper;
-    int width;
-    int precision; /* -1: none */
-    int size;      /* bytes of the argument */
+struct spec {
+    bool left, zero, hash;
+    int width, precision;
+    int longs; /* 0 int, 1 long and size_t, 2 long long, -1 short, -2 char */
 };
 
-static void put(struct output *out, char c)
+static void put(struct out *o, char c)
 {
-    if (out->length + 1 < out->size)
-        out->buf[out->length] = c;
-    out->length++;
+    if (o->at + 1 < o->size)
+        o->buf[o->at] = c;
+    o->at++;
 }
 
-static void put_padding(struct output *out, char c, int count)
+static void pad(struct out *o, int n, char c)
 {
-    while (count-- > 0)
-        put(out, c);
+    while (n-- > 0)
+        put(o, c);
 }
 
-static void put_string(struct output *out, const struct format *f, const char *s)
+static void put_text(struct out *o, const struct spec *s, const char *text, int length)
 {
-    int length = 0;
+    int fill = s->width - length;
 
-    if (s == NULL)
-        s = "(null)";
-    while ((f->precision < 0 || length < f->precision) && s[length] != '\0')
-        length++;
-    if (!f->left)
-        put_padding(out, ' ', f->width - length);
-    for (int i = 0; i < length; i++)
-        put(out, s[i]);
-    if (f->left)
-        put_padding(out, ' ', f->width - length);
+    if (!s->left)
+        pad(o, fill, ' ');
+    while (length-- > 0)
+        put(o, *text++);
+    if (s->left)
+        pad(o, fill, ' ');
 }
 
-static void put_number(struct output *out, const struct format *f, uint64_t value, unsigned int base, const char *prefix)
+static void put_number(struct out *o, const struct spec *s, unsigned long long value, bool negative, unsigned int base, bool upper)
 {
-    const char *digits = f->upper ? "0123456789ABCDEF" : "0123456789abcdef";
-    char reversed[24];
-    int count = 0, prefix_length = 0, zeros;
+    char digits[24];
+    const char *set = upper ? "0123456789ABCDEF" : "0123456789abcdef";
+    int n = 0, signs = negative + (s->hash && base == 16 ? 2 : 0), zeros, fill;
 
-    for (; value != 0; value /= base)
-        reversed[count++] = digits[value % base];
-    if (count == 0 && f->precision != 0)
-        reversed[count++] = '0';
-    while (prefix[prefix_length] != '\0')
-        prefix_length++;
-
-    zeros = f->precision - count;
-    if (f->precision < 0 && f->zero && !f->left)
-        zeros = f->width - prefix_length - count;
-    zeros = max(zeros, 0);
-    if (!f->left)
-        put_padding(out, ' ', f->width - prefix_length - zeros - count);
-    for (int i = 0; i < prefix_length; i++)
-        put(out, prefix[i]);
-    put_padding(out, '0', zeros);
-    for (int i = count; i > 0; i--)
-        put(out, reversed[i - 1]);
-    if (f->left)
-        put_padding(out, ' ', f->width - prefix_length - zeros - count);
+    do {
+        digits[n++] = set[value % base];
+        value /= base;
+    } while (value != 0);
+    zeros = s->precision > n ? s->precision - n : 0;
+    if (s->zero && !s->left && s->precision < 0 && s->width > n + signs)
+        zeros = s->width - n - signs;
+    fill = s->width - n - zeros - signs;
+    if (!s->left)
+        pad(o, fill, ' ');
+    if (negative)
+        put(o, '-');
+    if (s->hash && base == 16) {
+        put(o, '0');
+        put(o, upper ? 'X' : 'x');
+    }
+    pad(o, zeros, '0');
+    while (n-- > 0)
+        put(o, digits[n]);
+    if (s->left)
+        pad(o, fill, ' ');
 }
 
-static void put_signed(struct output *out, const struct format *f, int64_t value)
-{
-    const char *sign = value < 0 ? "-" : f->plus ? "+" : f->space ? " " : "";
-
-    put_number(out, f, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 10, sign);
-}
-
-static int parse_number(const char **at)
+static int read_number(const char **fmt)
 {
     int n = 0;
 
-    for (; **at >= '0' && **at <= '9'; (*at)++)
-        n = n < 100000 ? n * 10 + (**at - '0') : n;
+    while (**fmt >= '0' && **fmt <= '9')
+        n = n * 10 + *(*fmt)++ - '0';
     return n;
 }
 
-static const char *parse_flags(const char *at, struct format *f)
+static const char *read_spec(const char *fmt, struct spec *s, va_list *args)
 {
-    for (;; at++) {
-        switch (*at) {
-        case '-': f->left = true; break;
-        case '0': f->zero = true; break;
-        case '#': f->alternate = true; break;
-        case '+': f->plus = true; break;
-        case ' ': f->space = true; break;
-        default: return at;
+    *s = (struct spec){.precision = -1};
+    for (;; fmt++) {
+        if (*fmt == '-')
+            s->left = true;
+        else if (*fmt == '0')
+            s->zero = true;
+        else if (*fmt == '#')
+            s->hash = true;
+        else
+            break;
+    }
+    if (*fmt == '*') {
+        s->width = va_arg(*args, int);
+        fmt++;
+    } else {
+        s->width = read_number(&fmt);
+    }
+    if (*fmt == '.') {
+        fmt++;
+        if (*fmt == '*') {
+            s->precision = va_arg(*args, int);
+            fmt++;
+        } else {
+            s->precision = read_number(&fmt);
         }
     }
-}
-
-static const char *parse_size(const char *at, struct format *f)
-{
-    if (at[0] == 'h') {
-        f->size = at[1] == 'h' ? 1 : 2;
-        return at + (at[1] == 'h' ? 2 : 1);
+    for (;; fmt++) {
+        if (*fmt == 'l')
+            s->longs++;
+        else if (*fmt == 'h')
+            s->longs--;
+        else if (*fmt == 'z')
+            s->longs = 1;
+        else
+            return fmt;
     }
-    if (at[0] == 'l' || at[0] == 'z' || at[0] == 't' || at[0] == 'j') {
-        f->size = 8;
-        return at + (at[0] == 'l' && at[1] == 'l' ? 2 : 1);
-    }
-    return at;
 }
 
-static uint64_t truncate_to(uint64_t value, int size)
+static unsigned long long read_unsigned(const struct spec *s, va_list *args)
 {
-    return size == 8 ? value : value & ((1ull << (size * 8)) - 1);
+    if (s->longs > 1)
+        return va_arg(*args, unsigned long long);
+    if (s->longs == 1)
+        return va_arg(*args, unsigned long);
+    if (s->longs == -1)
+        return (unsigned short)va_arg(*args, unsigned int);
+    if (s->longs < -1)
+        return (unsigned char)va_arg(*args, unsigned int);
+    return va_arg(*args, unsigned int);
 }
 
-static int64_t sign_extend_from(int64_t value, int size)
+static void put_signed(struct out *o, const struct spec *s, va_list *args)
 {
-    return size == 1 ? (int8_t)value : size == 2 ? (int16_t)value : size == 4 ? (int32_t)value : value;
+    long long value;
+
+    if (s->longs > 1)
+        value = va_arg(*args, long long);
+    else if (s->longs == 1)
+        value = va_arg(*args, long);
+    else
+        value = va_arg(*args, int);
+    if (s->longs == -1)
+        value = (short)value;
+    else if (s->longs < -1)
+        value = (signed char)value;
+    put_number(o, s, value < 0 ? 0ull - (unsigned long long)value : (unsigned long long)value, value < 0, 10, false);
+}
+
+static void put_string(struct out *o, const struct spec *s, const char *text)
+{
+    int length = 0;
+
+    if (text == NULL)
+        text = "(null)";
+    while (text[length] != '\0' && (s->precision < 0 || length < s->precision))
+        length++;
+    put_text(o, s, text, length);
 }
 
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 {
-    struct output out = {.buf = buf, .size = size};
+    struct out o = {buf, size, 0};
+    struct spec s;
+    va_list list;
+    char c;
 
-    while (*fmt != '\0') {
-        struct format f = {.precision = -1, .size = 4};
-        const char *start = fmt;
-        char c[2] = {0, 0};
-        uint64_t value;
-
+    va_copy(list, args);
+    for (; *fmt != '\0'; fmt++) {
         if (*fmt != '%') {
-            put(&out, *fmt++);
+            put(&o, *fmt);
             continue;
         }
-        fmt = parse_flags(fmt + 1, &f);
-        if (*fmt == '*') {
-            f.width = va_arg(args, int);
-            if (f.width < 0) {
-                f.left = true;
-                f.width = f.width == INT32_MIN ? 0 : -f.width;
-            }
-            fmt++;
-        } else {
-            f.width = parse_number(&fmt);
-        }
-        if (*fmt == '.') {
-            fmt++;
-            if (*fmt == '*') {
-                f.precision = max(va_arg(args, int), -1);
-                fmt++;
-            } else {
-                f.precision = parse_number(&fmt);
-            }
-        }
-        fmt = parse_size(fmt, &f);
-
+        fmt = read_spec(fmt + 1, &s, &list);
         switch (*fmt) {
         case 'd':
         case 'i':
-            put_signed(&out, &f, f.size == 8 ? va_arg(args, int64_t) : sign_extend_from(va_arg(args, int), f.size));
+            put_signed(&o, &s, &list);
             break;
         case 'u':
+            put_number(&o, &s, read_unsigned(&s, &list), false, 10, false);
+            break;
         case 'x':
         case 'X':
-        case 'o':
-            value = f.size == 8 ? va_arg(args, uint64_t) : truncate_to(va_arg(args, unsigned int), f.size);
-            f.upper = *fmt == 'X';
-            put_number(&out, &f, value, *fmt == 'u' ? 10 : *fmt == 'o' ? 8 : 16,
-                       f.alternate && value != 0 && *fmt != 'u' ? (*fmt == 'o' ? "0" : "0x") : "");
+            put_number(&o, &s, read_unsigned(&s, &list), false, 16, *fmt == 'X');
             break;
         case 'p':
-            put_number(&out, &f, (uint64_t)(uintptr_t)va_arg(args, void *), 16, "0x");
+            s.hash = true;
+            put_number(&o, &s, (unsigned long)va_arg(list, void *), false, 16, false);
             break;
         case 's':
-            put_string(&out, &f, va_arg(args, const char *));
+            put_string(&o, &s, va_arg(list, const char *));
             break;
         case 'c':
-            c[0] = (char)va_arg(args, int);
-            if (c[0] == '\0') {
-                put(&out, c[0]); /* a string of it would be empty */
-                break;
-            }
-            f.precision = 1;
-            put_string(&out, &f, c);
+            c = (char)va_arg(list, int);
+            put_text(&o, &s, &c, 1);
             break;
         case '%':
-            put(&out, '%');
+            put(&o, '%');
             break;
-        default:
-            for (; start < fmt; start++)
-                put(&out, *start);
-            continue;
+        default: /* what we do not know is shown as it stands */
+            put(&o, '%');
+            if (*fmt == '\0')
+                fmt--;
+            else
+                put(&o, *fmt);
         }
-        fmt++;
     }
+    va_end(list);
     if (size > 0)
-        buf[min(out.length, size - 1)] = '\0';
-    return (int)out.length;
+        buf[o.at < size ? o.at : size - 1] = '\0';
+    return (int)o.at;
 }
 
 int snprintf(char *buf, size_t size, const char *fmt, ...)
 {
     va_list args;
-    int length;
+    int n;
 
     va_start(args, fmt);
-    length = vsnprintf(buf, size, fmt, args);
+    n = vsnprintf(buf, size, fmt, args);
     va_end(args);
-    return length;
+    return n;
 }
