@@ -23,7 +23,7 @@ static struct vcpu *v[VCPUS];
 static uint32_t pending[VCPUS]; /* the "event": set before vcpu_wake, taken after the block */
 static uint32_t inside[VCPUS];  /* how many threads play this vCPU */
 static bool paused[VCPUS];      /* by thread 0 alone */
-static bool stop;
+static bool stop, stop_others; /* the others go on until pCPU 0 has ended: it may be waiting for one of them to switch */
 static uint64_t taken, seed;
 static pthread_barrier_t barrier;
 
@@ -121,7 +121,7 @@ static void *pcpu(void *arg)
     host_on_cpu(cpu);
     host_irq_on = true;
     pthread_barrier_wait(&barrier);
-    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+    while (!__atomic_load_n(cpu == 0 ? &stop : &stop_others, __ATOMIC_ACQUIRE)) {
         host_timers_expire();
         softirq_run();
         if (cpu == 0)
@@ -131,6 +131,8 @@ static void *pcpu(void *arg)
         else
             host_relax();
     }
+    if (cpu == 0)
+        __atomic_store_n(&stop_others, true, __ATOMIC_RELEASE);
     return NULL;
 }
 
