@@ -92,6 +92,16 @@ void grant_mapping_unclaim(struct domain *d, struct grant_mapping *mapping)
     spin_unlock(&d->grants.lock);
 }
 
+void domain_grants_each_hold(struct domain *d, void (*each)(void *arg, mfn_t mfn, bool write), void *arg)
+{
+    for (uint32_t handle = 0; handle < d->grants.mapping_capacity; handle++) {
+        const struct grant_mapping *m = grant_mapping_at(d, handle);
+
+        if (m->granter != NULL)
+            each(arg, MFN(m->mfn), !(m->flags & GNTMAP_readonly));
+    }
+}
+
 void grant_mappings_destroy(struct domain *d)
 {
     struct domain_grants *g = &d->grants;

@@ -35,6 +35,8 @@ int domain_grants_init(struct domain *d);
 /* Drop every mapping that d holds, then its table (or leave that to whoever holds the last pin through it). Called when d's vCPUs no longer run and its
  * page tables are gone. Context: no lock held. */
 void domain_grants_destroy(struct domain *d);
+/* Each frame that d holds through a mapping of a grant, for the audit: one reference each, of the writable type too if it may write. Context: d is stopped. */
+void domain_grants_each_hold(struct domain *d, void (*each)(void *arg, mfn_t mfn, bool write), void *arg);
 /* Number of grants of d that others still hold mapped. */
 uint32_t domain_grants_in_use(struct domain *d);
 

@@ -3,7 +3,7 @@
  * The debug walk: recompute every frame's counts from what refers to it, and compare.
  *
  * All domains are stopped outside of memory operations. References come from: ownership and pins (the frame's own flags), page-table entries, vCPU base
- * pointers, descriptor tables, registered vcpu_info pages. Numbers are collected for a window of frames at a time, so memory need is fixed; every table is
+ * pointers, descriptor tables, registered vcpu_info pages, mappings of grants. Numbers are collected for a window of frames at a time, so memory need is fixed; every table is
  * walked once a window. Holds of backends (grant_hold) would show as differences; there are none while everything is stopped.
  */
 #include "alloc.h"
@@ -66,6 +66,11 @@ static void count_vcpu(struct walk *w, const struct vcpu *v)
         count(w, v->info_mfn.n, true);
 }
 
+static void count_hold(void *w, mfn_t mfn, bool write)
+{
+    count(w, mfn.n, write);
+}
+
 static void count_domain(struct walk *w, struct domain *d)
 {
     struct vcpu *v;
@@ -73,6 +78,7 @@ static void count_domain(struct walk *w, struct domain *d)
 
     for_each_vcpu(d, v)
         count_vcpu(w, v);
+    domain_grants_each_hold(d, count_hold, w);
     for (n = d->frame_list; n != FRAME_LIST_END; n = frame_table[n].next) {
         uint64_t word = frame_table[n].word;
         enum frame_type type = frame_type_of(word);
