@@ -194,11 +194,16 @@ static void states(void)
     check("vcpu-state-kept-apart", all && kept[0]);
 }
 
+static volatile uint64_t reads;
+
 static void reader(void *arg)
 {
     (void)arg;
-    while (!stop)
+    while (!stop) {
         seen[this_vcpu()->id] = *(volatile uint64_t *)r.va;
+        if (++reads % 256 == 0)
+            sched_op(SCHEDOP_yield, 0);
+    }
 }
 
 static void shootdown(void)
@@ -218,7 +223,8 @@ static void shootdown(void)
         sched_op(SCHEDOP_yield, 0);
     expect("shootdown-update", update_va_mapping(r.va, maddr_of(b) | PTE_PAGE, UVMF_INVLPG | UVMF_ALL), 0);
     a[0] = 0xdead;
-    pause_ns(5000000);
+    for (uint64_t before = reads, until = now_ns() + 2000000000; reads < before + 600 && now_ns() < until;)
+        sched_op(SCHEDOP_yield, 0);
     expect("shootdown-seen", seen[1], 0xb);
     stop = true;
     vcpu_wait(1, 2000000000);

@@ -52,7 +52,10 @@ static void in_user(const char *from, const char *to, uint64_t sp, uint64_t rfla
 
     user_setup();
     user_code(from, to);
-    stack_switch(FLAT_KERNEL_SS, sp);
+    if (stack_switch(FLAT_KERNEL_SS, sp) != 0) { /* as good an answer as the crash to come */
+        print("[t] refused\n");
+        finish();
+    }
     user_enter(&f, NULL, &vcpus[0].catch_rsp);
 }
 
