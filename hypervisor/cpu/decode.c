@@ -23,10 +23,15 @@
 #define FORM_GROUP 0x7000
 #define FORM_CONTROL 0x8000 /* register operands of eight bytes, mod ignored */
 
+#define OP_PREFIX OP_COUNT /* in one_byte only */
+_Static_assert(OP_COUNT <= FORM_OP, "operation and prefix mark fit in a table word");
+
 #define RM (FORM_MODRM | FORM_MEMORY)
 #define RM8 (RM | FORM_BYTE)
 
 static const uint16_t one_byte[256] = {
+    [0x26] = OP_PREFIX, [0x2e] = OP_PREFIX, [0x36] = OP_PREFIX, [0x3e] = OP_PREFIX, [0x40 ... 0x4f] = OP_PREFIX, [0x64 ... 0x67] = OP_PREFIX,
+    [0xf0] = OP_PREFIX, [0xf2] = OP_PREFIX, [0xf3] = OP_PREFIX,
     [0x00] = OP_ADD | RM8, [0x01] = OP_ADD | RM, [0x08] = OP_OR | RM8, [0x09] = OP_OR | RM,
     [0x10] = OP_ADC | RM8, [0x11] = OP_ADC | RM, [0x18] = OP_SBB | RM8, [0x19] = OP_SBB | RM,
     [0x20] = OP_AND | RM8, [0x21] = OP_AND | RM, [0x28] = OP_SUB | RM8, [0x29] = OP_SUB | RM,
@@ -135,46 +140,83 @@ static uint8_t group_op(const struct decoded *out, unsigned int group, uint8_t m
      1ull << OP_BTR | 1ull << OP_BTC | 1ull << OP_XCHG | 1ull << OP_CMPXCHG | 1ull << OP_XADD | 1ull << OP_INC | 1ull << OP_DEC | 1ull << OP_NOT |     \
      1ull << OP_NEG)
 
+static void prefix_take(struct decoded *out, uint8_t byte, bool *operand16)
+{
+    switch (byte) {
+    case 0xf0:
+        out->lock = true;
+        break;
+    case 0x66:
+        *operand16 = true;
+        break;
+    case 0xf2:
+    case 0xf3:
+        out->repeat = true;
+        break;
+    case 0x67:
+        out->address32 = true;
+        break;
+    case 0x64:
+        out->segment = DECODE_SEG_FS;
+        break;
+    case 0x65:
+        out->segment = DECODE_SEG_GS;
+        break;
+    default: /* the other segments have base 0 */
+        break;
+    }
+}
+
+/* mov %reg,(%base) and xchg %reg,(%base) of eight bytes: nearly all page-table writes of the stock kernel. Same answer as the long way. */
+static bool decode_plain_store(struct decoded *out, const uint8_t *bytes)
+{
+    uint8_t rex = bytes[0], modrm = bytes[2], low = modrm & 7;
+
+    if ((rex & 0xfa) != 0x48 || (bytes[1] != 0x87 && bytes[1] != 0x89) || modrm >= 0x40 || low == 4 || low == 5)
+        return false;
+    *out = (struct decoded){
+        .op = bytes[1] == 0x87 ? OP_XCHG : OP_MOV,
+        .length = 3,
+        .width = 8,
+        .memory = true,
+        .rex = true,
+        .reg = (uint8_t)(modrm >> 3 | (rex & REX_R) << 1),
+        .rm = (uint8_t)(low | (rex & REX_B) << 3),
+        .base = (uint8_t)(low | (rex & REX_B) << 3),
+        .index = DECODE_NO_REG,
+    };
+    return true;
+}
+
 bool decode_instruction(struct decoded *out, const uint8_t bytes[DECODE_BUFFER], unsigned int available)
 {
     unsigned int at = 0, rex = 0, form, group;
     bool operand16 = false;
     uint8_t byte;
 
+    if (decode_plain_store(out, bytes))
+        return available >= out->length;
     out->lock = out->repeat = out->address32 = false;
     out->memory = false;
     out->segment = DECODE_SEG_NONE;
     out->source = SOURCE_REG;
     out->scale_shift = 0;
-    for (;;) {
-        byte = bytes[at++];
+    byte = bytes[at++];
+    while ((one_byte[byte] & FORM_OP) == OP_PREFIX) {
         if ((byte & 0xf0) == 0x40) {
             rex = byte;
             byte = bytes[at++];
             break; /* REX counts only right before the opcode: another prefix behind it is not decoded here */
         }
-        if (byte == 0xf0)
-            out->lock = true;
-        else if (byte == 0x66)
-            operand16 = true;
-        else if (byte == 0xf2 || byte == 0xf3)
-            out->repeat = true;
-        else if (byte == 0x67)
-            out->address32 = true;
-        else if (byte == 0x64)
-            out->segment = DECODE_SEG_FS;
-        else if (byte == 0x65)
-            out->segment = DECODE_SEG_GS;
-        else if (byte != 0x2e && byte != 0x36 && byte != 0x3e && byte != 0x26)
-            break;
+        prefix_take(out, byte, &operand16);
+        byte = bytes[at++];
         if (at >= DECODE_LENGTH_MAX)
             return false;
     }
     out->rex = rex != 0;
-    if (byte == 0x0f)
-        form = two_byte[bytes[at++]];
-    else
-        form = one_byte[byte];
+    form = byte == 0x0f ? two_byte[bytes[at++]] : one_byte[byte];
+    if ((form & FORM_OP) == OP_PREFIX)
+        return false;
     if (form == 0)
         return false;
     out->op = form & FORM_OP;

@@ -79,6 +79,8 @@ bool emulate_pt_write(struct vcpu *v, struct regs *regs, uint64_t cr2)
             if (!compare_accumulator(&in, regs, before, &rflags))
                 break;
             after = source;
+        } else if (likely(in.op == OP_XCHG || in.op == OP_MOV)) {
+            after = source & mask;
         } else {
             after = alu_apply((enum decoded_op)in.op, in.width, before, source, &rflags);
         }

@@ -109,6 +109,30 @@ START_TEST(page_table_writes_of_the_stock_kernel)
 }
 END_TEST
 
+START_TEST(the_short_way_decodes_like_the_long_way)
+{
+    unsigned int rex, opcode, modrm;
+    char text[32], prefixed[40];
+
+    /* A segment prefix without effect forces the long way. */
+    for (rex = 0x48; rex <= 0x4f; rex++)
+        for (opcode = 0x87; opcode <= 0x89; opcode += 2)
+            for (modrm = 0; modrm < 0x40; modrm++) {
+                struct decoded a, b;
+
+                if ((modrm & 7) == 4 || (modrm & 7) == 5)
+                    continue;
+                snprintf(text, sizeof(text), "%02x %02x %02x", rex, opcode, modrm);
+                snprintf(prefixed, sizeof(prefixed), "3e %s", text);
+                a = decoded(text);
+                b = decoded(prefixed);
+                ck_assert(a.op == b.op && a.length + 1 == b.length && a.width == b.width && a.source == b.source && a.memory == b.memory);
+                ck_assert(a.lock == b.lock && a.repeat == b.repeat && a.rex == b.rex && a.reg == b.reg && a.rm == b.rm && a.segment == b.segment);
+                ck_assert(a.base == b.base && a.index == b.index && a.address32 == b.address32 && a.displacement == b.displacement);
+            }
+}
+END_TEST
+
 START_TEST(what_is_not_ours_is_refused)
 {
     static const char *const cases[] = {
@@ -338,6 +362,7 @@ Suite *suite_decode(void)
     tcase_add_test(t, privileged_instructions_are_known);
     tcase_add_test(t, control_register_moves_name_their_registers);
     tcase_add_test(t, page_table_writes_of_the_stock_kernel);
+    tcase_add_test(t, the_short_way_decodes_like_the_long_way);
     tcase_add_test(t, what_is_not_ours_is_refused);
     tcase_add_test(t, addresses_are_computed);
     tcase_add_test(t, registers_have_their_parts);

@@ -236,12 +236,34 @@ static bool emulate_one(struct vcpu *v, struct regs *regs, const struct decoded 
     }
 }
 
+/* The two kinds that the stock kernel really uses, without the decoder: CLI and STI thousands of times while it starts, RDMSR of the inactive GS base at each of its
+ * context switches. Returns the instruction's length, 0 if it is another. */
+static unsigned int emulate_frequent(struct regs *regs, const uint8_t *bytes, unsigned int available)
+{
+    uint64_t value;
+
+    if (available < 2)
+        return 0;
+    if (bytes[0] == 0xfa || bytes[0] == 0xfb)
+        return 1;
+    if (bytes[0] != 0x0f || bytes[1] != 0x32 || (uint32_t)regs->rcx != MSR_KERNEL_GS_BASE)
+        return 0;
+    value = rdmsr(MSR_KERNEL_GS_BASE);
+    regs->rax = (uint32_t)value;
+    regs->rdx = value >> 32;
+    return 2;
+}
+
 bool emulate_privileged(struct vcpu *v, struct regs *regs)
 {
     uint8_t bytes[DECODE_BUFFER];
     struct decoded in;
     unsigned int available = emulate_fetch(regs, bytes), length;
 
+    if (v->in_kernel && (length = emulate_frequent(regs, bytes, available)) != 0) {
+        emulate_finish(v, regs, length);
+        return true;
+    }
     if (!decode_instruction(&in, bytes, available))
         return false;
     if (!v->in_kernel && !(is_io(&in) && v->iopl == IOPL_USER))
