@@ -49,7 +49,7 @@ $(HV_OUT)/%.S.o: %.S $(HV_FLAGS_STAMP) | $(HV_OFFSETS)
 $(HV_OUT)/asm-offsets.h: hypervisor/traps/asm-offsets.c $(HV_FLAGS_STAMP)
 	$(CC) $(HV_CPPFLAGS) $(filter-out -g -fsanitize% -fno-sanitize%,$(HV_CFLAGS)) -MMD -MP -MT $@ -MF $@.d -S -o $@.s $<
 	(echo '/* generated from $< */'; echo '#pragma once'; \
-		sed -n 's/^[[:space:]]*->\([A-Za-z0-9_]*\)[[:space:]]*[$$]*\(-*[0-9a-fx]*\).*/#define \1 \2/p' $@.s) >$@
+		sed -n 's/.*"->\([A-Za-z0-9_]*\) [$$]*\(-*[0-9a-fx]*\)".*/#define \1 \2/p' $@.s) >$@
 
 $(HV_OUT)/collet.ld: hypervisor/image/collet.ld.S hypervisor/include/x86/layout.h $(HV_FLAGS_STAMP)
 	$(CC) $(HV_CPPFLAGS) -D__ASSEMBLER__ -E -P -x c -o $@ $<

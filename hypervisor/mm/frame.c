@@ -37,6 +37,9 @@ void mm_preempt_point(void)
 
     if (likely(!softirq_any_pending()))
         return;
+    /* Whoever waits for the end of a domain waits for this operation: one bounded round, and it is over. */
+    if (unlikely(v->domain != NULL && READ_ONCE(v->domain->shut_down)))
+        return;
     v->preempted_in_mm = true;
     /* Not the console's keys and the ends of domains: they wait for vCPUs to leave just here. */
     softirq_run_only(1u << SOFTIRQ_TIMER | 1u << SOFTIRQ_SCHEDULE);

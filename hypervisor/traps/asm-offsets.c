@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Structure offsets for assembly: compiled to assembly text, from which hypervisor/build.mk extracts the "->NAME value" lines. Never assembled.
+ * Structure offsets for assembly: compiled to assembly text, from which hypervisor/build.mk extracts the "->NAME value" lines.
  */
 #include "cpu.h"
 #include "vcpu.h"
 
-#define OFFSET_DEFINE(name, value) __asm__ volatile("\n->" #name " %c0" ::"i"(value))
+#define OFFSET_DEFINE(name, value) __asm__ volatile(".ascii \"->" #name " %c0\"" ::"i"(value))
 
 void asm_offsets(void);
 void asm_offsets(void)

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A CPU-bound guest, for measuring shares: every vCPU spins and reports its running time (runstate) each half second of real time, until the machine ends.
+ * role=idle: Domain0's part, asleep for seconds=N (12) and then the end.
+ */
+#include "mini.h"
+
+static uint64_t period_ns = 500000000, weight;
+
+static void report(void)
+{
+    unsigned int id = this_vcpu()->id;
+    struct vcpu_runstate_info state = {0};
+
+    vcpu_op(VCPUOP_get_runstate_info, id, &state);
+    print("[t] spin weight=%lu vcpu=%u real=%lu virtual=%lu\n", (unsigned long)weight, id, (unsigned long)now_ns(),
+          (unsigned long)state.time[RUNSTATE_running]);
+}
+
+static void spin(void *unused)
+{
+    (void)unused;
+    for (uint64_t next = now_ns();;) {
+        if (now_ns() < next)
+            continue;
+        report();
+        next += period_ns;
+    }
+}
+
+void kernel_main(void)
+{
+    char role[16] = "";
+
+    weight = arg_number("weight", 1);
+    if (arg_string("role", role, sizeof(role)) && strcmp(role, "idle") == 0) {
+        pause_ns(arg_number("seconds", 12) * 1000000000ul);
+        finish();
+    }
+    for (unsigned int i = 1; i < vcpu_count; i++)
+        if (vcpu_start(i) == 0)
+            vcpu_do(i, spin, NULL);
+    spin(NULL);
+}
