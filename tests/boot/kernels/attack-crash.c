@@ -46,16 +46,21 @@ static uint64_t bad_stack(const char *kind)
     give_up("no such stack: %s\n", kind);
 }
 
+/* As good an answer as the crash to come. */
+static void refused(void)
+{
+    print("[t] refused\n");
+    finish();
+}
+
 static void in_user(const char *from, const char *to, uint64_t sp, uint64_t rflags)
 {
     struct frame f = {.rip = USER_VA, .cs = FLAT_USER_CS64, .ss = FLAT_USER_SS64, .rsp = USER_STACK_TOP, .rflags = rflags};
 
     user_setup();
     user_code(from, to);
-    if (stack_switch(FLAT_KERNEL_SS, sp) != 0) { /* as good an answer as the crash to come */
-        print("[t] refused\n");
-        finish();
-    }
+    if (stack_switch(FLAT_KERNEL_SS, sp) != 0)
+        refused();
     user_enter(&f, NULL, &vcpus[0].catch_rsp);
 }
 
@@ -103,9 +108,12 @@ static void failsafe_on(uint64_t sp)
 
 static void hypercall_on(uint64_t sp)
 {
-    vcpu_info(0)->evtchn_upcall_mask = 0;
+    events_mask();
     timer_in(1);
-    __asm__ volatile("mov %0, %%rsp; 1: mov $17, %%eax; xor %%edi, %%edi; xor %%esi, %%esi; syscall; jmp 1b" : : "r"(sp) : "memory");
+    __asm__ volatile("mov %0, %%rsp; movb $0, (%1); 1: mov $17, %%eax; xor %%edi, %%edi; xor %%esi, %%esi; syscall; jmp 1b"
+                     :
+                     : "r"(sp), "r"(&vcpu_info(0)->evtchn_upcall_mask)
+                     : "memory");
 }
 
 static void iret_on(uint64_t sp)
@@ -159,13 +167,20 @@ static void handlers_at(uint64_t address)
 
     for (unsigned int i = 0; i < 32; i++)
         t[i] = (struct trap_info){(uint8_t)i, 0, FLAT_KERNEL_CS, address};
-    set_trap_table(t);
+    if (set_trap_table(t) != 0)
+        refused();
     __asm__ volatile("ud2");
 }
 
 static void no_handlers(void)
 {
     set_trap_table(0);
+    __asm__ volatile("ud2");
+}
+
+static void do_ud2(void *unused)
+{
+    (void)unused;
     __asm__ volatile("ud2");
 }
 
@@ -178,8 +193,9 @@ static void bad_handler_selector(void)
     for (unsigned int cs = 0; cs < 0x10000; cs += 0x11) {
         t[0].cs = (uint16_t)cs;
         set_trap_table(t);
+        if (cs % 0x1100 == 0)
+            catch(do_ud2, NULL);
     }
-    __asm__ volatile("ud2");
 }
 
 static void user_without_table(void)
