@@ -8,10 +8,10 @@
  */
 #pragma once
 
-#include "cpu.h"
-#include "domain.h"
-#include "sched.h"
-#include "vcpu.h"
+#include "../../hypervisor/include/cpu.h"
+#include "../../hypervisor/include/domain.h"
+#include "../../hypervisor/include/sched.h"
+#include "../../hypervisor/include/vcpu.h"
 
 /* A machine of so many pCPUs, time 0, no vCPU, the options at their defaults. Forgets an earlier one. Then sched_init() as told by boot_options. */
 void host_machine_start(uint32_t cpu_total, const char *sched_name);

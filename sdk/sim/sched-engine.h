@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "host.h"
+#include "../host/host.h"
 
 #define ENGINE_FOREVER UINT64_MAX
 
