@@ -12,6 +12,7 @@
 #pragma once
 
 #include "types.h"
+#include "x86/cpu-asm.h"
 #include "x86/layout.h"
 #include "x86/regs.h"
 
@@ -42,10 +43,7 @@ struct stack_info {
 
 static inline struct stack_info *stack_info(void)
 {
-    uint64_t sp;
-
-    __asm__("mov %%rsp,%0" : "=r"(sp));
-    return (struct stack_info *)((sp | (STACK_SIZE - 1)) + 1 - sizeof(struct stack_info));
+    return (struct stack_info *)((read_stack_pointer() | (STACK_SIZE - 1)) + 1 - sizeof(struct stack_info));
 }
 
 static inline struct cpu *this_cpu(void)

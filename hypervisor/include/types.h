@@ -65,7 +65,7 @@ typedef struct {
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 /* Stops the compiler from moving memory accesses across; x86 keeps stores in order by itself. */
-#define compiler_barrier() __asm__ volatile("" ::: "memory")
+#define compiler_barrier() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #define smp_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 /* At most this many processors: a set of them is one word. */

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#define cpu_relax machine_cpu_relax
 #define irq_save machine_irq_save
 #define irq_restore machine_irq_restore
 #define irq_enable machine_irq_enable
@@ -12,12 +13,19 @@
 #define irq_enabled machine_irq_enabled
 #define cpu_halt machine_cpu_halt
 #include "../../hypervisor/include/x86/cpu-asm.h"
+#undef cpu_relax
 #undef irq_save
 #undef irq_restore
 #undef irq_enable
 #undef irq_disable
 #undef irq_enabled
 #undef cpu_halt
+/* Who spins here waits for a thread that may not be running: let it. */
+#include <sched.h>
+static inline void cpu_relax(void)
+{
+    sched_yield();
+}
 static inline uint64_t irq_save(void)
 {
     return 0;

@@ -50,6 +50,15 @@ static inline void irq_enable_and_halt(void)
     __asm__ volatile("sti; hlt" ::: "memory");
 }
 
+/* Not volatile: the compiler may use one reading twice, since a stack does not change under a function. */
+static inline uint64_t read_stack_pointer(void)
+{
+    uint64_t sp;
+
+    __asm__("mov %%rsp,%0" : "=r"(sp));
+    return sp;
+}
+
 static inline void cpu_halt(void)
 {
     __asm__ volatile("hlt" ::: "memory");

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=sh
 #
 # Runs in Domain0 (collet.run=/test/checks): looks at what a Domain0 is promised and prints "ok NAME" / "not ok NAME" lines, which tests/boot/drive counts.
 # Words of the kernel's command line: test.cpus=N what nproc must say; test.stress=SECONDS run stress-ng so long.
@@ -118,5 +119,5 @@ if [ "$stress" != 0 ]; then
 fi
 check "the kernel is not tainted" says 0 cat /proc/sys/kernel/tainted
 echo "checks: done"
-read -r line
+read -r _
 poweroff -f

@@ -25,6 +25,7 @@ cp "$here/guest-checks.sh" "$out/overlay/test/checks"
 cat "$build/debian/dom0.cpio" "$out/overlay.cpio" >"$out/dom0.cpio"
 
 with_stress() {
+    # shellcheck disable=SC3013 # dash, busybox and bash all have -nt
     [ -e "$out/dom0-stress.cpio" ] && [ "$out/dom0-stress.cpio" -nt "$out/dom0.cpio" ] && return
     cat "$out/dom0.cpio" "$build/debian/stress.cpio" >"$out/dom0-stress.cpio"
 }
