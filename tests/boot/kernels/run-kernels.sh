@@ -9,7 +9,7 @@
 # PATTERN is a shell pattern on names (abi-*, attack-cpu/bounce-*). --xen runs the same on Debian's Xen, the peer.
 # docs/hostile-tests.md says what the kernels check.
 set -u
-cd "$(dirname "$0")/../../.."
+cd "$(dirname "$0")/../../.." || exit 2
 
 out=build/kernels
 log=$out/log
@@ -59,6 +59,14 @@ boots() {
     done < tests/boot/kernels/attacks.list
     echo "fuzz|fuzz|seed=$seed count=$count|either|600"
     echo "fuzz-wild|fuzz|seed=$((seed + 1)) count=20000 wild=1|either|120"
+    [ $peer = xen ] && return
+    echo "domu-abi|abi-bare|domu=1 quiet=1|domu|90"
+    echo "domu-abi-page|abi-page|domu=1 quiet=1|domu|90"
+    echo "domu-attack-mm|attack-mm|domu=1 quiet=1 rounds=2000|domu|120"
+    echo "domu-attack-cpu|attack-cpu|domu=1 quiet=1|domu|120"
+    echo "domu-attack-ev-gnt|attack-ev-gnt|domu=1 quiet=1|domu|120"
+    echo "domu-fuzz|fuzz|domu=1 quiet=1 seed=$((seed + 2)) count=100000|domu|200"
+    echo "domu-crash|attack-cpu|domu=1 attack=bounce-kernel-trap-unmapped|domu-crash|60"
     echo "shares|spin|shares|shares|300"
 }
 
@@ -167,6 +175,20 @@ judge() {
     esac
 }
 
+# The attacker is domain 1, beside a well-behaved domain 2 and a sleeping Domain0: only the attacker may have come to harm.
+judge_domu() {
+    local to=$1 outcome=$2
+    hypervisor_unharmed "$to" || return 1
+    grep -q '\[t\] FAIL' "$to" && { echo "first: $(grep -m1 -o 'd[0-9]: \[t\] FAIL.*' "$to")"; return 1; }
+    grep -q '(collet) d2: \[t\] done: .* 0 failed' "$to" || { echo 'the bystander did not come through'; return 1; }
+    grep -q '(collet) d1: destroyed' "$to" || { echo 'the attacker was not destroyed'; return 1; }
+    if [ "$outcome" = domu-crash ]; then
+        grep -q '(collet) d1: crashed: .' "$to" || { echo 'not crashed with a reason'; return 1; }
+    else
+        grep -q '(collet) d1: \[t\] done: .* 0 failed' "$to" || { echo "not done: $(grep -m1 '(collet) d1: crashed' "$to")"; return 1; }
+    fi
+}
+
 # Four CPU-bound domains of weights 1, 2, 4, 8 on one CPU: their virtual run times after ten seconds, within 1% of their shares.
 judge_shares() {
     local to=$1
@@ -229,6 +251,12 @@ while IFS='|' read -r name kernel args outcome seconds; do
         done
         boot "$to" "$seconds" 1 "$modules" -icount shift=2,sleep=off || late=1
         why=$(if [ $late = 1 ]; then echo 'stopped at the time limit'; false; else judge_shares "$to"; fi)
+    elif [ "${outcome#domu}" != "$outcome" ]; then
+        modules="$out/spin.elf role=idle seconds=$((seconds / 2)) until=2,/dev/null"
+        modules+=",$out/$kernel.elf name=attacker mem=32M vcpus=2 weight=1 -- $args"
+        modules+=",$out/abi-bare.elf name=bystander mem=32M vcpus=2 weight=1 -- domu=2 quiet=1"
+        boot "$to" "$seconds" "$cpus" "$modules" || late=1
+        why=$(if [ $late = 1 ]; then echo 'stopped at the time limit'; false; else judge_domu "$to" "$outcome"; fi)
     else
         [ $peer = xen ] && args="$args end=reboot peer=xen"
         boot "$to" "$seconds" "$cpus" "$out/$kernel.elf $args" || late=1
