@@ -22,8 +22,9 @@ suite() { # name, command...
     sum=$(awk '
         /^ok([ -]|$)/ { p++ }
         /^not ok([ -]|$)/ { f++ }
-        /^[0-9]+ passed, [0-9]+ failed$/ { p += $1; f += $3 }
-        END { print p + 0, f + 0 }' "$log")
+        # a suite that adds up itself is believed: its single lines are the same results
+        /^[0-9]+ passed, [0-9]+ failed$/ { sp += $1; sf += $3; sums++ }
+        END { if (sums) print sp, sf; else print p + 0, f + 0 }' "$log")
     set -- $sum
     [ "$status" = 0 ] || [ "$2" != 0 ] || set -- "$1" 1
     [ "$1" != 0 ] || [ "$2" != 0 ] || { echo "not ok - $name: ran no test"; set -- 0 1; }
@@ -33,7 +34,7 @@ suite() { # name, command...
 }
 
 suite unit "$make" --no-print-directory unit-tests
-[ ! -e tests/boot/kernels/run.sh ] || suite kernels "$make" --no-print-directory test-kernels
+suite kernels tests/boot/kernels/run-kernels.sh
 suite debian tests/boot/debian/run.sh
 
 echo

@@ -9,7 +9,7 @@ $(DRIVE): tests/boot/drive.c | check-deps
 	$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -o $@ $<
 
 .PHONY: test test-boot test-long
-test: hypervisor $(DEBIAN_IMAGES) $(DRIVE) ##- unit tests, tiny kernels and Debian boots; ends with "N passed, N failed"
+test: hypervisor kernels $(DEBIAN_IMAGES) $(DRIVE) ##- unit tests, tiny kernels and Debian boots; ends with "N passed, N failed"
 	@tests/boot/all.sh
 
 test-boot: hypervisor $(DEBIAN_IMAGES) $(DRIVE) ##- the Debian boots only (BOOTS="bvt2 shell grub")
