@@ -125,15 +125,25 @@ static void hypervisor_slots(void)
     page_free(l4);
 }
 
+/* The first frame of our grant table: the hypervisor's, but ours to map. */
+static uint64_t grant_frame(void)
+{
+    static xen_pfn_t frames[1];
+    struct gnttab_setup_table s = {.dom = DOMID_SELF, .nr_frames = 1};
+
+    set_xen_guest_handle(s.frame_list, frames);
+    return gnttab_op(GNTTABOP_setup_table, &s, 1) == 0 && s.status == GNTST_okay ? frames[0] : ~0ul;
+}
+
 static void foreign_frames(void)
 {
     uint64_t last = (uint64_t)memory_op(XENMEM_maximum_ram_page, 0), tried = 0, mapped = 0, mapped_ro = 0, tables = 0, pinned = 0, machphys = 0;
-    uint64_t shared_mfn = start_info->shared_info >> PAGE_SHIFT, at = l1e_maddr(&r, 1), l2e = maddr_of(&r.l2[1]);
+    uint64_t grant_mfn = grant_frame(), shared_mfn = start_info->shared_info >> PAGE_SHIFT, at = l1e_maddr(&r, 1), l2e = maddr_of(&r.l2[1]);
 
     for (uint64_t mfn = 0x100; mfn <= last; mfn += 1 + mfn % 5) {
         struct mmu_update u = {.ptr = mfn << PAGE_SHIFT | MMU_MACHPHYS_UPDATE, .val = 1};
 
-        if (own(mfn) || mfn == shared_mfn)
+        if (own(mfn) || mfn == shared_mfn || mfn == grant_mfn)
             continue;
         if (tried++ > 20000)
             break;

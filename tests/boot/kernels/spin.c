@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A CPU-bound guest, for measuring shares: every vCPU spins and reports its running time (runstate) each half second of real time, until the machine ends.
- * role=idle: Domain0's part, asleep for seconds=N (12) and then the end.
+ * role=idle: Domain0's part, asleep for seconds=N (12) and then the end; with until=N the end comes with the N-th other domain's.
  */
 #include "mini.h"
 
@@ -28,13 +28,31 @@ static void spin(void *unused)
     }
 }
 
+/* Blocked, so as to take no share; `ends` deaths of other domains end it early. */
+static void sleep_ns(uint64_t ns, unsigned int ends)
+{
+    int deaths = bind_virq(VIRQ_DOM_EXC, 0);
+    struct vcpu_set_singleshot_timer shot = {.timeout_abs_ns = now_ns() + ns};
+    int port = bind_virq(VIRQ_TIMER, 0);
+
+    vcpu_op(VCPUOP_stop_periodic_timer, 0, 0);
+    port_forget(port);
+    port_unmask(port);
+    events_mask();
+    vcpu_op(VCPUOP_set_singleshot_timer, 0, &shot);
+    port_forget(deaths);
+    port_unmask(deaths);
+    while (port_count[port] == 0 && (ends == 0 || port_count[deaths] < ends * 2)) /* each is told twice: ended, destroyed */
+        sched_op(SCHEDOP_block, 0);
+}
+
 void kernel_main(void)
 {
     char role[16] = "";
 
     weight = arg_number("weight", 1);
     if (arg_string("role", role, sizeof(role)) && strcmp(role, "idle") == 0) {
-        pause_ns(arg_number("seconds", 12) * 1000000000ul);
+        sleep_ns(arg_number("seconds", 12) * 1000000000ul, (unsigned int)arg_number("until", 0));
         finish();
     }
     for (unsigned int i = 1; i < vcpu_count; i++)

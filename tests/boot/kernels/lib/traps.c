@@ -38,8 +38,8 @@ void trap_c(struct frame *f)
         info->evtchn_upcall_mask = (uint8_t)(f->cs >> 32);
         catch_jump(v->catch_rsp, (int)f->vector);
     }
-    give_up("unexpected trap %lu error %lx rip %lx cs %lx rflags %lx rsp %lx ss %lx cr2 %lx rax %lx rbx %lx rcx %lx rdx %lx\n", f->vector, f->error,
-            f->rip, f->cs, f->rflags, f->rsp, f->ss, v->cr2, f->rax, f->rbx, f->rcx, f->rdx);
+    give_up("unexpected trap %lu error %lx rip %lx cs %lx rflags %lx rsp %lx ss %lx cr2 %lx rax %lx rbx %lx rcx %lx rdx %lx rdi %lx r13 %lx r14 %lx r15 %lx\n", f->vector, f->error,
+            f->rip, f->cs, f->rflags, f->rsp, f->ss, v->cr2, f->rax, f->rbx, f->rcx, f->rdx, f->rdi, f->r13, f->r14, f->r15);
 }
 
 int catch(void (*fn)(void *), void *arg)
