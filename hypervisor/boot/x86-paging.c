@@ -160,6 +160,11 @@ static void map_large(uint64_t va, uint64_t maddr, uint64_t bytes, uint64_t flag
         *entry_make(idle_l4, va + at, 2, extra) = (maddr + at) | flags | PTE_PSE;
 }
 
+static uint64_t ram_top(void)
+{
+    return boot_info.ram[boot_info.ram_count - 1].end;
+}
+
 static uint64_t image_maddr(const char *va)
 {
     return (uint64_t)va - IMAGE_VIRT;
@@ -210,6 +215,27 @@ static void map_array(uint64_t va, uint64_t element, uint64_t guest_va)
     }
 }
 
+/*
+ * Where there is no RAM below the highest, the frame table reads as zeroes, out of one page for all: frames that nobody owns and nobody can take. A guest may
+ * name any number.
+ */
+static void map_frame_table_holes(uint64_t frames)
+{
+    uint64_t zeroes = 0, at;
+
+    for (at = 0; at < frames * sizeof(struct frame); at += LARGE_PAGE) {
+        uint64_t *entry = entry_make(idle_l4, FRAME_TABLE_VIRT + at, 2, 0);
+
+        if (*entry & PTE_PRESENT)
+            continue;
+        if (zeroes == 0) {
+            zeroes = bump_alloc(LARGE_PAGE, LARGE_PAGE, BOOT_REACH);
+            memset((void *)zeroes, 0, LARGE_PAGE);
+        }
+        *entry = zeroes | PTE_PRESENT | PTE_PSE | PTE_NX | PTE_ACCESSED;
+    }
+}
+
 #define M2P_WRITABLE_VIRT (FRAME_TABLE_VIRT + (1ul << 38)) /* upper half of slot 262 */
 
 /*
@@ -244,11 +270,6 @@ static void smap_patch(void)
         memcpy((void *)((uint64_t)&site->at + (uint64_t)(int64_t)site->at - IMAGE_VIRT), site->stac ? stac : clac, 3);
 }
 
-static uint64_t ram_top(void)
-{
-    return boot_info.ram[boot_info.ram_count - 1].end;
-}
-
 void paging_init(void)
 {
     unsigned int i;
@@ -263,6 +284,7 @@ void paging_init(void)
     map_image();
     map_direct(ROUND_UP(max(ram_top(), BOOT_REACH), LARGE_PAGE));
     map_array(FRAME_TABLE_VIRT, sizeof(struct frame), 0);
+    map_frame_table_holes(ram_top() >> PAGE_SHIFT);
     map_array(M2P_WRITABLE_VIRT, sizeof(uint64_t), M2P_VIRT);
     /* The regions that grow get their first tables now, so that the slots are complete before any guest copies them. */
     for (i = HV_L4_FIRST; i < HV_L4_END; i++)
