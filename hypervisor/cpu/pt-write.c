@@ -55,9 +55,14 @@ bool emulate_pt_write(struct vcpu *v, struct regs *regs, uint64_t cr2)
 {
     uint8_t bytes[DECODE_BUFFER];
     struct decoded in;
-    uint64_t entry = cr2 & ~7ull, address, source, mask, old;
-    unsigned int shift = (unsigned int)(cr2 & 7) * 8, available = emulate_fetch(regs, bytes), try;
+    struct pt_place place;
+    uint64_t address, source, mask, old;
+    unsigned int shift = (unsigned int)(cr2 & 7) * 8, available, try;
 
+    /* First the cheaper question: most other write faults of a guest kernel are copies to a program's pages. */
+    if (pt_read(cr2 & ~7ull, &place, &old) != 0)
+        return false;
+    available = emulate_fetch(regs, bytes);
     if (!decode_instruction(&in, bytes, available) || !in.memory || in.op == OP_BT || in.op == OP_CMP)
         return false;
     address = emulate_linear_address(&in, regs);
@@ -66,8 +71,6 @@ bool emulate_pt_write(struct vcpu *v, struct regs *regs, uint64_t cr2)
         address += bit_word_offset(&in, source);
     /* Not ours: another instruction than the one that faulted, or a second operand of it; or more than one entry. */
     if (address != cr2 || (address & (in.width - 1u)) != 0)
-        return false;
-    if (pt_read(v, entry, &old) != 0)
         return false;
     mask = in.width == 8 ? ~0ull : (1ull << in.width * 8) - 1;
 
@@ -84,7 +87,7 @@ bool emulate_pt_write(struct vcpu *v, struct regs *regs, uint64_t cr2)
         } else {
             after = alu_apply((enum decoded_op)in.op, in.width, before, source, &rflags);
         }
-        rc = pt_write_cmpxchg(v, entry, &old, (old & ~(mask << shift)) | after << shift);
+        rc = pt_write_cmpxchg(v, &place, &old, (old & ~(mask << shift)) | after << shift);
         if (likely(rc == 0)) {
             commit(&in, regs, before, rflags);
             break;

@@ -58,8 +58,12 @@ void vcpu_descriptors_load(struct vcpu *v);
  * pt_write_cmpxchg checks new_value like mmu_update does and replaces the entry if it still is *old_seen. 0; -EAGAIN with *old_seen refreshed;
  * other -errno: not a page-table entry of v's domain, or refused.
  */
-int must_check pt_read(struct vcpu *v, uint64_t linear, uint64_t *value);
-int must_check pt_write_cmpxchg(struct vcpu *v, uint64_t linear, uint64_t *old_seen, uint64_t new_value);
+struct pt_place {
+    uint64_t *entry; /* through the direct map */
+    mfn_t table;     /* the frame it lies in; no reference is held between the two calls, so the second one looks again */
+};
+int must_check pt_read(uint64_t linear, struct pt_place *place, uint64_t *value);
+int must_check pt_write_cmpxchg(struct vcpu *v, const struct pt_place *place, uint64_t *old_seen, uint64_t new_value);
 
 /* The L1 entry that maps a linear address in the current page table, through the direct map; NULL if there is none. No reference is taken: only for the
  * current vCPU, whose tables its own references keep in place, and to be re-checked by the type of the frame. */

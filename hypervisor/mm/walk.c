@@ -30,7 +30,7 @@ uint64_t *pt_walk_l1e(uint64_t linear, mfn_t *l1)
     return (uint64_t *)maddr_to_virt(entry & PTE_ADDRESS) + ((linear >> 12) & 511);
 }
 
-int pt_read(struct vcpu *v unused_arg, uint64_t linear, uint64_t *value)
+int pt_read(uint64_t linear, struct pt_place *place, uint64_t *value)
 {
     mfn_t l1;
     uint64_t *mapping = pt_walk_l1e(linear, &l1), entry;
@@ -38,32 +38,24 @@ int pt_read(struct vcpu *v unused_arg, uint64_t linear, uint64_t *value)
     if (mapping == NULL)
         return -EFAULT;
     entry = READ_ONCE(*mapping);
-    if (!(entry & PTE_PRESENT) || !frame_number_ok(pte_mfn(entry)))
-        return -EFAULT;
-    if (frame_type_of(READ_ONCE(frame_of(pte_mfn(entry))->word)) != FRAME_L1)
+    place->table = pte_mfn(entry);
+    if (!(entry & PTE_PRESENT) || !frame_in_use_as(place->table, FRAME_L1))
         return -EINVAL;
-    *value = READ_ONCE(((uint64_t *)mfn_to_virt(pte_mfn(entry)))[(linear & (PAGE_SIZE - 1)) / 8]);
+    place->entry = (uint64_t *)mfn_to_virt(place->table) + (linear & (PAGE_SIZE - 1)) / sizeof(uint64_t);
+    *value = READ_ONCE(*place->entry);
     return 0;
 }
 
-int pt_write_cmpxchg(struct vcpu *v, uint64_t linear, uint64_t *old_seen, uint64_t new_value)
+int pt_write_cmpxchg(struct vcpu *v, const struct pt_place *place, uint64_t *old_seen, uint64_t new_value)
 {
-    mfn_t l1, table;
-    uint64_t *mapping = pt_walk_l1e(linear, &l1), entry;
     int rc;
 
-    if (mapping == NULL)
-        return -EFAULT;
-    entry = READ_ONCE(*mapping);
-    table = pte_mfn(entry);
-    if (!(entry & PTE_PRESENT) || !frame_number_ok(table))
-        return -EFAULT;
-    if (!frame_in_use_as(table, FRAME_L1))
+    if (!frame_in_use_as(place->table, FRAME_L1))
         return -EINVAL;
-    rc = frame_get_type(table, v->domain, FRAME_L1);
+    rc = frame_get_type(place->table, v->domain, FRAME_L1);
     if (rc != 0)
         return rc;
-    rc = pt_l1_update_if(v->domain, (uint64_t *)mfn_to_virt(table) + (linear & (PAGE_SIZE - 1)) / 8, old_seen, new_value);
-    frame_put_type(table);
+    rc = pt_l1_update_if(v->domain, place->entry, old_seen, new_value);
+    frame_put_type(place->table);
     return rc;
 }
