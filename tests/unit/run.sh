@@ -7,7 +7,7 @@ log=build/unit/log
 mkdir -p "$log"
 for program in "$@"; do
     name=$(echo "$program" | sed 's|^build/unit/||; s|/|-|g')
-    CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60} timeout "${UNIT_TIMEOUT:-120}" "$program" >"$log/$name" 2>&1
+    CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-300} timeout "${UNIT_TIMEOUT:-600}" "$program" >"$log/$name" 2>&1
     rc=$?
     line=$(sed -n 's/^unit: //p' "$log/$name" | tail -n 1)
     if [ -z "$line" ]; then
