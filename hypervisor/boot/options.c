@@ -97,16 +97,23 @@ static bool set_dom0_max_vcpus(const char *value)
     return parse_u32(value, 1, 64, &boot_options.dom0_max_vcpus);
 }
 
+/* Nothing is taken of a text that does not fit. */
+static bool set_text(char *to, size_t size, const char *value)
+{
+    if (value == NULL || *value == '\0' || strlen(value) >= size)
+        return false;
+    strlcpy(to, value, size);
+    return true;
+}
+
 static bool set_sched(const char *value)
 {
-    return value != NULL && *value != '\0' &&
-           strlcpy(boot_options.sched, value, sizeof(boot_options.sched)) < sizeof(boot_options.sched);
+    return set_text(boot_options.sched, sizeof(boot_options.sched), value);
 }
 
 static bool set_sched_params(const char *value)
 {
-    return value != NULL &&
-           strlcpy(boot_options.sched_params, value, sizeof(boot_options.sched_params)) < sizeof(boot_options.sched_params);
+    return set_text(boot_options.sched_params, sizeof(boot_options.sched_params), value);
 }
 
 static bool set_loglvl(const char *value)
@@ -144,20 +151,26 @@ static bool set_maxcpus(const char *value)
 
 static bool set_smap(const char *value)
 {
+    if (value != NULL)
+        return false;
     boot_options.smap = boot_options.smap_asked = true;
-    return value == NULL;
+    return true;
 }
 
 static bool set_nosmap(const char *value)
 {
+    if (value != NULL)
+        return false;
     boot_options.smap = false;
-    return value == NULL;
+    return true;
 }
 
 static bool set_audit(const char *value)
 {
+    if (value != NULL)
+        return false;
     boot_options.audit = true;
-    return value == NULL;
+    return true;
 }
 
 static const struct option options[] = {

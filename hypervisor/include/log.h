@@ -4,7 +4,7 @@
  *
  * Every line goes to the console as "(collet) text" and into a memory ring. `loglvl=` says which levels are shown.
  * Anything a guest can cause repeatedly uses log_guest(), which is limited in rate per domain.
- * Tests: tests/unit/test-log.c.
+ * Tests of formatting: lib/test-printf.c.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The hypervisor's command line. An unknown or malformed word is reported with what would be right, and skipped.
- * Tests: tests/unit/test-options.c. Reference: docs/command-line.md.
+ * Tests: boot/test-options.c. Reference: docs/command-line.md.
  */
 #pragma once
 

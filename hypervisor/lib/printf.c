@@ -155,7 +155,7 @@ static void put_string(struct out *o, const struct spec *s, const char *text)
 
     if (text == NULL)
         text = "(null)";
-    while (text[length] != '\0' && (s->precision < 0 || length < s->precision))
+    while ((s->precision < 0 || length < s->precision) && text[length] != '\0')
         length++;
     put_text(o, s, text, length);
 }
