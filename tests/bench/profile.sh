@@ -39,7 +39,7 @@ awk -v limit="$limit" -F/ '/^Trace/ { count[$2]++; if (++n >= limit) exit } END 
 
 per_operation=$(awk -v row="$row" '$2 == row { print $3 / 100 }' "$build/bench/$system.rows" 2>/dev/null || true)
 {
-    nm -n "$build/hv/collet.elf" | awk '$2 ~ /[tT]/ { print $1, "S", $3 }'
+    nm -n "${ELF:-$build/hv/collet.elf}" | awk '$2 ~ /[tT]/ { print $1, "S", $3 }'
     cat "$work/counts"
 } | LC_ALL=C sort -k1,1 -k2,2r | awk -v each="${per_operation:-0}" -v row="$row" -v system_name="$system" -v markdown="${MARKDOWN:-}" '
     $2 == "S" { symbol = $3; next }
