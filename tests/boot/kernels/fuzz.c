@@ -29,11 +29,27 @@ static uint64_t below(struct fuzz *f, uint64_t n)
     return random_next(&f->random) % n;
 }
 
+/* Frames that hold this kernel, its tables and its p2m: pages may be cleared and copied onto by frame number. */
+static bool kernel_mfn[1 << 18];
+
+static void kernel_mfns_note(void)
+{
+    uint64_t last = pfn_of((void *)start_info->pt_base) + start_info->nr_pt_frames + 16;
+
+    for (uint64_t pfn = 0; pfn < start_info->nr_pages; pfn++)
+        if ((pfn < last || (pfn >= start_info->first_p2m_pfn && pfn < start_info->first_p2m_pfn + start_info->nr_p2m_frames)) &&
+            p2m[pfn] < COUNT_OF(kernel_mfn))
+            kernel_mfn[p2m[pfn]] = true;
+}
+
 static uint64_t any_mfn(struct fuzz *f)
 {
+    uint64_t mfn;
+
     switch (below(f, 12)) {
     case 0:
-        return below(f, 1 << 18);
+        mfn = below(f, COUNT_OF(kernel_mfn));
+        return kernel_mfn[mfn] && !wild ? ~0ul : mfn;
     case 1:
         return random_next(&f->random);
     case 2:
@@ -209,6 +225,11 @@ static long call_vcpu_op(struct fuzz *f)
     scratch_fill(f);
     if (cmd == VCPUOP_down || (!wild && (cmd == VCPUOP_send_nmi || cmd == VCPUOP_initialise || cmd == VCPUOP_up)))
         cmd = VCPUOP_is_up;
+    if (cmd == VCPUOP_register_vcpu_info && !wild) {
+        /* Were it taken, the library would look for events in the old place, and be called for ever: over the page's end it is not. */
+        ((struct vcpu_register_vcpu_info *)f->scratch)->offset |= PAGE_SIZE - 8;
+        return vcpu_op(cmd, this_vcpu()->id, f->scratch);
+    }
     return vcpu_op(cmd, below(f, 4) == 0 ? any_number(f) : below(f, vcpu_count), scratch_pointer(f));
 }
 
@@ -364,6 +385,7 @@ void kernel_main(void)
 
     wild = arg_number("wild", 0) != 0;
     print("[t] attack fuzz seed=%lu count=%lu vcpus=%u%s\n", (unsigned long)seed, (unsigned long)count, two ? 2 : 1, wild ? " wild" : "");
+    kernel_mfns_note();
     arena_build();
     for (unsigned int i = 0; i < 2; i++) {
         f[i].random = seed * 0x9e3779b97f4a7c15ul + i + 1;

@@ -14,7 +14,10 @@ KERNELS := abi-page abi-bare abi-base0 attack-mm attack-cpu attack-ev-gnt fuzz s
 KERNELS_ELF := $(KERNELS:%=$(KERNELS_OUT)/%.elf)
 KERNELS_LIB_OBJ := $(KERNELS_LIB:%=$(KERNELS_OUT)/lib/%.o)
 
-.PHONY: kernels
+.PHONY: kernels test-kernels
+test-kernels: hypervisor kernels ##- the tiny PV kernels only
+	@$(KERNELS_DIR)/run-kernels.sh
+
 kernels: $(KERNELS_ELF)
 
 $(KERNELS_OUT)/%.o: $(KERNELS_DIR)/%.c $(KERNELS_DIR)/lib/mini.h $(KERNELS_DIR)/abi.h $(KERNELS_DIR)/kernels.mk
