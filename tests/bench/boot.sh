@@ -14,6 +14,8 @@ log=$2
 shift 2
 build=${BUILD:-build}
 words="acpi=off pci=off swiotlb=noforce initcall_blacklist=cmos_init nr_cpus=1 nopvspin nokaslr quiet $*"
+# In a module's string QEMU takes a comma for the end; two stand for one.
+module_words=$(printf '%s' "$words" | sed 's/,/,,/g')
 memory=1G
 dom0_memory=600M
 
@@ -23,11 +25,11 @@ native)
     ;;
 xen)
     set -- -kernel "$build/bench/xen" -append "console=com1 com1=115200,8n1 dom0_mem=$dom0_memory noreboot=1" \
-        -initrd "$build/debian/vmlinux console=hvc0 $words,$build/bench/bench.cpio"
+        -initrd "$build/debian/vmlinux console=hvc0 $module_words,$build/bench/bench.cpio"
     ;;
 collet)
     set -- -kernel "${COLLET:-$build/collet}" -append "console=com1 dom0_mem=$dom0_memory ${COLLET_OPTIONS:-}" \
-        -initrd "$build/debian/vmlinux console=hvc0 $words,$build/bench/bench.cpio"
+        -initrd "$build/debian/vmlinux console=hvc0 $module_words,$build/bench/bench.cpio"
     ;;
 *)
     echo "boot.sh: native, xen or collet" >&2
