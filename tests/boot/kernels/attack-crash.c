@@ -77,7 +77,7 @@ static void timer_in(uint64_t ns)
 static void kernel_on(uint64_t sp, bool event)
 {
     if (event) {
-        timer_in(3000000);
+        timer_in(100000000); /* long enough that a busy host does not let it strike on the good stack */
         vcpu_info(0)->evtchn_upcall_mask = 0;
         __asm__ volatile("mov %0, %%rsp; 1: jmp 1b" : : "r"(sp) : "memory");
     }
