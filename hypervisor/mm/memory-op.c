@@ -68,7 +68,7 @@ static long op_decrease(uint64_t arg)
 
     if (rc != 0)
         return rc;
-    for (i = 0; i < r.nr_extents; i++) {
+    for (i = 0; i < r.nr_extents && !READ_ONCE(current_vcpu()->domain->shut_down); i++) {
         if (copy_from_guest(&mfn, extent_address(&r, i), sizeof(mfn)) != 0 || !extent_release(d, mfn, r.extent_order))
             break;
         mm_preempt_point();
@@ -88,7 +88,7 @@ static long op_increase(uint64_t arg, bool populate)
     if (rc != 0)
         return rc;
     mfns = page_alloc(); /* the numbers of one extent: too much for a stack */
-    for (i = 0; mfns != NULL && i < r.nr_extents; i++) {
+    for (i = 0; mfns != NULL && i < r.nr_extents && !READ_ONCE(current_vcpu()->domain->shut_down); i++) {
         xen_pfn_t pfn = ~0ul;
         bool wants_result = populate || r.extent_start.p != NULL;
 

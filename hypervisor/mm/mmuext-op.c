@@ -169,7 +169,7 @@ long hypercall_mmuext_op(uint64_t uops, unsigned int count, uint64_t pdone, unsi
 
     if (unlikely(foreigndom != DOMID_SELF && foreigndom != v->domain->id))
         return -EPERM;
-    for (done = 0; done < count; done++) {
+    for (done = 0; done < count && !READ_ONCE(v->domain->shut_down); done++) {
         rc = copy_from_guest(&op, uops + done * sizeof(op), sizeof(op));
         if (likely(rc == 0))
             rc = op_apply(v, &op);
