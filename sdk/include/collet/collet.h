@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libcollet: Domain0's way to the hypervisor.
+ *
+ * Thin calls over the control interface (<collet/control.h>, whose structures it uses as they are), and the domain builder. No global state: everything hangs on a handle, and a handle is used by
+ * one thread at a time. Functions answer 0 (or a count) or -errno; after a failure collet_error() gives one sentence for people, until the next call on the handle.
+ * Nothing here prints, exits, or installs signal handlers. File descriptors are close-on-exec.
+ * Page: docs/reference/libcollet.md.  Tests: sdk/libcollet/test-*.c.
+ */
+#pragma once
+
+#include <collet/control.h>
+#include <collet/trace.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LIBCOLLET_VERSION 1
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct collet;
+
+/* Open /dev/xen/privcmd and compare versions. 0 or -errno; *handle is set even then, if there was memory for it, so that collet_error() can tell why; close it in any case. */
+int collet_open(struct collet **handle);
+void collet_close(struct collet *c);
+const char *collet_error(const struct collet *c);
+/* One raw operation; arg is copied through memory that the hypervisor can reach. */
+int collet_control(struct collet *c, enum collet_op op, void *arg, size_t bytes);
+
+/* ---- The machine ---- */
+int collet_version(struct collet *c, struct collet_version *v);
+int collet_machine(struct collet *c, struct collet_machine *m);
+/* The hypervisor's log from *position on, which moves; bytes written or -errno. */
+long collet_log_read(struct collet *c, uint64_t *position, char *text, size_t bytes);
+/* Records after *last, which moves; number of records or -errno. *lost: see struct collet_changes. */
+int collet_changes(struct collet *c, uint64_t *last, struct collet_change *records, unsigned int room, uint64_t *lost);
+/* A file descriptor of /dev/xen/evtchn that becomes readable at a change; or -errno (-EEXIST: another program has it). After a read, call collet_changes_rearm(). */
+int collet_changes_fd(struct collet *c);
+int collet_changes_rearm(struct collet *c);
+
+/* ---- Domains ---- */
+/* All of them, in a new array for free(); number or -errno. */
+int collet_domains(struct collet *c, struct collet_domain_info **domains);
+int collet_domain_info(struct collet *c, uint32_t domid, struct collet_domain_info *info);
+/* By name or by number in decimal; -ESRCH. */
+int collet_domain_find(struct collet *c, const char *name_or_id, struct collet_domain_info *info);
+int collet_vcpus(struct collet *c, uint32_t domid, struct collet_vcpu_info **vcpus);
+int collet_domain_pages(struct collet *c, uint32_t domid, struct collet_domain_pages *pages);
+int collet_domain_unpause(struct collet *c, uint32_t domid);
+int collet_domain_pause(struct collet *c, uint32_t domid);
+int collet_domain_destroy(struct collet *c, uint32_t domid); /* repeats until done */
+int collet_domain_rename(struct collet *c, uint32_t domid, const char *name);
+int collet_domain_memory_max(struct collet *c, uint32_t domid, uint64_t frames);
+int collet_vcpu_affinity(struct collet *c, uint32_t domid, uint32_t vcpu, uint64_t affinity);
+
+/* ---- Schedulers ---- */
+int collet_sched_modules(struct collet *c, struct collet_sched_module **modules);
+int collet_sched_params(struct collet *c, const char *module, struct collet_sched_param **params); /* module NULL: the active one */
+int collet_sched_status(struct collet *c, struct collet_sched_status *status);
+int collet_sched_use(struct collet *c, const char *module);
+int collet_sched_get(struct collet *c, const char *module, struct collet_sched_value *values, unsigned int count, unsigned int *failed);
+int collet_sched_set(struct collet *c, const char *module, struct collet_sched_value *values, unsigned int count, unsigned int *failed);
+
+/* ---- The builder ---- */
+
+/*
+ * A kernel as it will be loaded: an ELF64 PV kernel, unpacked if the file was a bzImage (gzip, xz, zstd). Unpacked kernels are kept in `cache_folder` (NULL: none is kept) under a name made of the
+ * file's path, size, times and inode, and mapped from there, so that the second creation costs no unpacking. Old entries of the same path are removed.
+ * -ENOENT, -EACCES ...: the file; -ENOEXEC: not a kernel that can run here; collet_error() says what is wrong and what would be right.
+ */
+struct collet_image;
+int collet_image_open(struct collet *c, const char *path, const char *cache_folder, struct collet_image **image);
+void collet_image_close(struct collet_image *image);
+
+struct collet_build {
+    const char *name;
+    struct collet_image *image;
+    const char *ramdisk;      /* path, or NULL */
+    const char *command_line; /* at most 1023 bytes */
+    uint32_t vcpus;
+    uint64_t memory_frames;     /* at start */
+    uint64_t memory_frames_max; /* 0: as memory_frames */
+    bool rings;                 /* give it a console and a XenStore ring towards Domain0 */
+    /* Called between steps with a share of the work done (0 to 1000) and what is going on; may be NULL. A non-zero answer stops the building: -ECANCELED, and nothing is left of it. */
+    int (*progress)(void *arg, unsigned int permille, const char *what);
+    void *progress_arg;
+};
+
+struct collet_built {
+    uint32_t domid;
+    uint32_t console_port, store_port; /* the domain's side: what Domain0's daemons bind to */
+    uint64_t console_mfn, store_mfn;
+    uint64_t kernel_bytes; /* loaded */
+};
+
+/* Make the domain, paused and ready to run. On failure nothing is left of it. */
+int collet_domain_build(struct collet *c, const struct collet_build *build, struct collet_built *built);
+
+/* ---- Trace ---- */
+int collet_trace_start(struct collet *c, uint64_t kinds, unsigned int pages);
+int collet_trace_stop(struct collet *c);
+
+/* A pCPU's ring, mapped. */
+struct collet_trace_ring;
+int collet_trace_open(struct collet *c, unsigned int cpu, struct collet_trace_ring **ring);
+void collet_trace_close(struct collet_trace_ring *ring);
+/* Records from *position on (0: the oldest that is left), which moves; number, 0 if there is none yet. *lost grows by those that were overwritten before they were read. */
+size_t collet_trace_read(struct collet_trace_ring *ring, uint64_t *position, struct collet_trace_record *records, size_t room, uint64_t *lost);
+
+#ifdef __cplusplus
+}
+#endif

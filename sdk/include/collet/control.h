@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control interface: what Domain0 asks of the hypervisor, and all of it. One hypercall of Collet's own, shared by the hypervisor
+ * (hypervisor/control/) and libcollet (<collet/collet.h>); nobody else need include this.
+ *
+ *     rax = COLLET_HYPERCALL, rdi = operation, rsi = address of its argument structure, rdx = size of that structure, r10 = COLLET_CONTROL_VERSION
+ *
+ * Rules for every operation, unless it says otherwise:
+ *   - Privilege: the caller's domain is privileged (Domain0). Anybody else: -EPERM, whatever the other arguments are.
+ *   - The structure is copied in once, checked, acted upon, and its [out] fields are copied back on success. [out] fields are ignored on entry.
+ *   - On failure nothing has changed.
+ *   - A structure may be longer than the hypervisor knows, if the rest is zero (else -E2BIG), or shorter (then the rest counts as zero): fields are only ever
+ *     appended. Reserved fields (`pad`) must be zero: -EINVAL.
+ *   - Addresses are linear addresses of the caller, of memory that is present (libcollet sees to that): -EFAULT.
+ *   - Common errors: -EPERM; -EPROTO the version is another; -ENOSYS no such operation; -EFAULT; -EINVAL; -E2BIG; -ESRCH no such domain (or it is dying);
+ *     -ENOENT no such vCPU, module or parameter; -ENOMEM.
+ *   - Units are in the names. Frames are of 4096 bytes. Times are system time, nanoseconds since the hypervisor's boot.
+ *   - Strings are zero-terminated within their arrays.
+ *
+ * The version changes when a structure changes other than by appending. Reference made from this file: docs/abi/control.md.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define COLLET_HYPERCALL 0x100
+#define COLLET_CONTROL_VERSION 1
+
+#define COLLET_NAME_MAX 32 /* with the final zero: domains, modules, parameters */
+#define COLLET_TEXT_MAX 96 /* one line for people */
+#define COLLET_VCPUS_MAX 64
+#define COLLET_DOMID_SELF 0x7ff0u /* DOMID_SELF of <xen/xen.h> */
+#define COLLET_VCPU_ALL 0xffffffffu
+
+enum collet_op {
+    COLLET_OP_VERSION = 0,
+    COLLET_OP_MACHINE = 1,
+    COLLET_OP_LOG_READ = 2,
+    COLLET_OP_CHANGES = 3,
+
+    COLLET_OP_DOMAIN_CREATE = 16,
+    COLLET_OP_DOMAIN_POPULATE = 17,
+    COLLET_OP_DOMAIN_WRITE = 18,
+    COLLET_OP_DOMAIN_SHARE = 19,
+    COLLET_OP_DOMAIN_START_STATE = 20,
+    COLLET_OP_DOMAIN_UNPAUSE = 21,
+    COLLET_OP_DOMAIN_PAUSE = 22,
+    COLLET_OP_DOMAIN_DESTROY = 23,
+    COLLET_OP_DOMAIN_RENAME = 24,
+    COLLET_OP_DOMAIN_MEMORY_MAX = 25,
+    COLLET_OP_DOMAIN_LIST = 26,
+    COLLET_OP_VCPU_LIST = 27,
+    COLLET_OP_VCPU_AFFINITY = 28,
+    COLLET_OP_DOMAIN_PAGES = 29,
+
+    COLLET_OP_SCHED_LIST = 48,
+    COLLET_OP_SCHED_PARAM_LIST = 49,
+    COLLET_OP_SCHED_STATUS = 50,
+    COLLET_OP_SCHED_USE = 51,
+    COLLET_OP_SCHED_GET = 52,
+    COLLET_OP_SCHED_SET = 53,
+
+    COLLET_OP_TRACE_START = 64,
+    COLLET_OP_TRACE_STOP = 65,
+    COLLET_OP_TRACE_INFO = 66,
+};
+
+/* ---- The machine ---- */
+
+/* COLLET_OP_VERSION. Any version in r10 is accepted: so a program finds out why another operation answered -EPROTO. Privilege: none needed. */
+struct collet_version {
+    uint32_t version;    /* [out] COLLET_CONTROL_VERSION of the hypervisor */
+    uint32_t pad;
+    char release[64];    /* [out] for people: "collet 0.3 (git hash, compiler)" */
+};
+
+/* COLLET_OP_MACHINE. */
+struct collet_machine {
+    uint64_t now_ns;            /* [out] system time */
+    uint64_t wall_base_ns;      /* [out] UTC since 1970 at system time 0 */
+    uint64_t tsc_hz;            /* [out] */
+    uint64_t frames_total;      /* [out] frames that domains and the hypervisor can own */
+    uint64_t frames_free;       /* [out] */
+    uint64_t frames_hypervisor; /* [out] of the total, those that belong to no domain and are not free */
+    uint32_t cpus;              /* [out] pCPUs in use, numbered from 0 */
+    uint32_t domains;           /* [out] on the list, Domain0 included */
+    uint64_t idle_ns[COLLET_VCPUS_MAX]; /* [out] for each pCPU, how long it ran nothing */
+};
+
+/* COLLET_OP_LOG_READ: text of the hypervisor's log from position `from` on (counted in bytes since boot; older text than is kept is skipped). */
+struct collet_log_read {
+    uint64_t from;   /* [in] */
+    uint64_t buffer; /* [in] address; receives text without a final zero */
+    uint32_t bytes;  /* [in] its size  [out] how much was written */
+    uint32_t pad;
+    uint64_t next;   /* [out] `from` for the next read */
+};
+
+/*
+ * COLLET_OP_CHANGES: what has changed since record number `after`. Each change also raises the global virtual IRQ COLLET_VIRQ_CHANGES in Domain0, after the
+ * record is in place: bind it (EVTCHNOP_bind_virq, vCPU 0) and read until count is 0; nobody need poll. The last COLLET_CHANGES_KEPT records are kept; if some were overwritten
+ * unread, `lost` tells how many and the caller reads the lists anew.
+ */
+#define COLLET_VIRQ_CHANGES 20 /* VIRQ_ARCH_4 of <xen/xen.h> */
+#define COLLET_CHANGES_KEPT 1024
+
+enum collet_change_kind {
+    COLLET_CHANGE_DOMAIN_CREATED = 1,
+    COLLET_CHANGE_DOMAIN_UNPAUSED = 2,
+    COLLET_CHANGE_DOMAIN_PAUSED = 3,
+    COLLET_CHANGE_DOMAIN_SHUT_DOWN = 4, /* value: reason, SHUTDOWN_* of <xen/sched.h> */
+    COLLET_CHANGE_DOMAIN_DESTROYED = 5, /* the last of it: its number may come again much later */
+    COLLET_CHANGE_DOMAIN_RENAMED = 6,
+    COLLET_CHANGE_MEMORY_MAX = 7,       /* value: frames */
+    COLLET_CHANGE_SCHED_USED = 8,       /* text: the module; value: 0 asked for, 1 put in place because the last one failed */
+    COLLET_CHANGE_SCHED_SET = 9,        /* value: number of parameters set in one call */
+    COLLET_CHANGE_SCHED_FAULT = 10,     /* text: "<module>: <what it did>" */
+};
+
+struct collet_change {
+    uint64_t number; /* counts from 1 */
+    uint64_t time_ns;
+    uint64_t value;
+    uint32_t kind; /* enum collet_change_kind */
+    uint32_t domid; /* or ~0 */
+    char text[COLLET_TEXT_MAX]; /* the domain's name, or as said above */
+};
+
+struct collet_changes {
+    uint64_t after;  /* [in] number of the last record that the caller has seen; 0: none; ~0: none wanted, tell `last` alone */
+    uint64_t buffer; /* [in] address of struct collet_change[count] */
+    uint32_t count;  /* [in] room for so many, at most 256 at a time  [out] written */
+    uint32_t pad;
+    uint64_t lost;   /* [out] records between `after` and the first one written that are gone */
+    uint64_t last;   /* [out] number of the newest record */
+};
+
+/* ---- Domains ---- */
+
+/*
+ * COLLET_OP_DOMAIN_CREATE: a domain without memory and with vCPUs that are down, paused, in the state `building`.
+ * -EEXIST: the name is taken. -EINVAL: empty name, a character that is not a letter, digit, '.', '_', '-', '+' or a number of vCPUs that cannot be.
+ */
+struct collet_domain_create {
+    char name[COLLET_NAME_MAX]; /* [in] */
+    uint32_t vcpus;             /* [in] 1..COLLET_VCPUS_MAX */
+    uint32_t pad;
+    uint64_t frames_max;        /* [in] maximum reservation */
+    uint32_t domid;             /* [out] */
+    uint32_t pad2;
+    uint64_t shared_info_maddr; /* [out] for start_info.shared_info */
+};
+
+/*
+ * COLLET_OP_DOMAIN_POPULATE: give it zeroed frames for the pfns first_pfn to first_pfn + count - 1. Building only: -EBUSY.
+ * All or nothing; -ENOMEM also if the maximum reservation would be exceeded. At most COLLET_POPULATE_MAX at a time, so that the caller's timers are not kept waiting.
+ */
+#define COLLET_POPULATE_MAX 2048u
+struct collet_domain_populate {
+    uint32_t domid;     /* [in] */
+    uint32_t count;     /* [in] */
+    uint64_t first_pfn; /* [in] */
+    uint64_t mfns;      /* [in] address of uint64_t[count]: receives the machine frame numbers */
+};
+
+/*
+ * COLLET_OP_DOMAIN_WRITE: copy into frames of a domain that is being built (-EBUSY otherwise): `bytes` bytes, beginning `offset` (< 4096) bytes into the frame mfns[0], going on in mfns[1]
+ * and so forth. source 0 writes zeroes. At most COLLET_WRITE_MAX bytes at a time. -EINVAL: a frame that is not the domain's. After -EFAULT or -EINVAL a part may have been written.
+ */
+#define COLLET_WRITE_MAX (8u << 20)
+struct collet_domain_write {
+    uint32_t domid;  /* [in] */
+    uint32_t offset; /* [in] */
+    uint64_t mfns;   /* [in] address of uint64_t[(offset + bytes + 4095) / 4096] */
+    uint64_t source; /* [in] address, or 0 */
+    uint64_t bytes;  /* [in] */
+};
+
+/*
+ * COLLET_OP_DOMAIN_SHARE: before it starts, grant one of its frames to Domain0 for reading and writing under a fixed reference (0 console, 1 XenStore, as <xen/grant_table.h>
+ * reserves them; at most 7), and open a port of it that waits for Domain0. Building only: -EBUSY. -EINVAL: not its frame, or the reference is in use.
+ */
+struct collet_domain_share {
+    uint32_t domid;     /* [in] */
+    uint32_t grant_ref; /* [in] */
+    uint64_t mfn;       /* [in] */
+    uint32_t port;      /* [out] its event channel, for start_info */
+    uint32_t pad;
+};
+
+/*
+ * COLLET_OP_DOMAIN_START_STATE: check and pin the page tables under l4_mfn, and give vCPU 0 the state of the start of day (<xen/xen.h>): it will run at
+ * `entry` with stack pointer `stack` and rsi = `start_info`. Ends the building: afterwards the domain's memory is its own. It is still paused.
+ * -EBUSY: not building. -EINVAL: the page tables are refused (the log says where), or an address is not a guest's.
+ */
+struct collet_domain_start_state {
+    uint32_t domid;      /* [in] */
+    uint32_t pad;
+    uint64_t l4_mfn;     /* [in] */
+    uint64_t entry;      /* [in] */
+    uint64_t stack;      /* [in] */
+    uint64_t start_info; /* [in] */
+    uint64_t ram_frames; /* [in] size of its memory map (XENMEM_memory_map); at least the frames that it has */
+};
+
+/* COLLET_OP_DOMAIN_UNPAUSE, _PAUSE, _DESTROY.
+ * Pausing what is paused, or unpausing what runs, is no error and changes nothing. -EBUSY (unpause): it is still being built. -EINVAL (pause, destroy): Domain0.
+ * pause returns when none of its vCPUs runs any more.
+ * destroy works in every state and gives back all that it has; frames that Domain0 still has mapped follow when those mappings go. -EINTR: a part is done, call again (large domains, so that the
+ * caller's timers are not kept waiting); from the first call on the domain is dying and other operations answer -ESRCH, but lists still show it.
+ */
+struct collet_domain_ref {
+    uint32_t domid; /* [in] */
+    uint32_t pad;
+};
+
+/* COLLET_OP_DOMAIN_RENAME. -EEXIST, -EINVAL as for create. Domain0's name stays: -EINVAL. */
+struct collet_domain_rename {
+    uint32_t domid; /* [in] */
+    uint32_t pad;
+    char name[COLLET_NAME_MAX]; /* [in] */
+};
+
+/* COLLET_OP_DOMAIN_MEMORY_MAX: its maximum reservation. It may be less than what it has: then it cannot grow until it has given enough back. */
+struct collet_domain_memory_max {
+    uint32_t domid; /* [in] */
+    uint32_t pad;
+    uint64_t frames_max; /* [in] */
+};
+
+enum {
+    COLLET_DOMAIN_BUILDING = 1u << 0,
+    COLLET_DOMAIN_PAUSED = 1u << 1,    /* by the control interface */
+    COLLET_DOMAIN_SHUT_DOWN = 1u << 2, /* it has ended by itself; shutdown_reason tells why; it waits for its destruction */
+    COLLET_DOMAIN_CRASHED = 1u << 3,   /* and that was a crash */
+    COLLET_DOMAIN_DYING = 1u << 4,     /* being destroyed, or what is left of it while others map its frames */
+    COLLET_DOMAIN_PRIVILEGED = 1u << 5,
+    COLLET_DOMAIN_BOOT_MODULE = 1u << 6, /* made at boot: destroyed by the hypervisor when it ends */
+};
+
+struct collet_domain_info {
+    uint32_t domid;
+    uint32_t flags; /* COLLET_DOMAIN_* */
+    char name[COLLET_NAME_MAX];
+    uint32_t vcpus_max, vcpus_online; /* online: up at this moment */
+    uint32_t shutdown_reason;         /* SHUTDOWN_* of <xen/sched.h>, if COLLET_DOMAIN_SHUT_DOWN */
+    uint32_t pad;
+    uint64_t created_ns;
+    uint64_t frames, frames_max; /* current and maximum reservation */
+    uint64_t frames_shared;      /* hypervisor's pages that it may map: shared_info, grant table */
+    uint64_t hypervisor_bytes;   /* what the hypervisor keeps for it: structures, stacks, FPU areas, grant and event tables */
+    uint64_t runs_ns;            /* sums over its vCPUs; struct collet_vcpu_info has each */
+    uint64_t hypercalls, faults, events;
+    uint32_t ports;              /* event channels in use */
+    uint32_t grants_mapped;      /* of its grants, how many others have mapped */
+    char crash_text[COLLET_TEXT_MAX]; /* why it was crashed, or empty */
+};
+
+/* COLLET_OP_DOMAIN_LIST: domains in order of their numbers, from first_domid on. */
+struct collet_domain_list {
+    uint32_t first_domid; /* [in] */
+    uint32_t count;       /* [in] room for so many  [out] written; fewer than there was room for: that was the last */
+    uint64_t buffer;      /* [in] address of struct collet_domain_info[count] */
+    uint32_t entry_bytes; /* [in] sizeof(struct collet_domain_info) as the caller knows it: entries are cut or filled with zeroes to that */
+    uint32_t pad;
+};
+
+/* Bucket i counts dispatches that came less than 2^i microseconds after the vCPU became runnable (and not less than 2^(i-1)); the last one counts the rest. */
+#define COLLET_LATENCY_BUCKETS 24
+
+enum collet_vcpu_state { COLLET_VCPU_RUNNING, COLLET_VCPU_RUNNABLE, COLLET_VCPU_BLOCKED, COLLET_VCPU_OFFLINE }; /* as RUNSTATE_* of <xen/vcpu.h> */
+
+struct collet_vcpu_info {
+    uint32_t vcpu;
+    uint32_t state; /* enum collet_vcpu_state */
+    uint32_t cpu;   /* where it runs, or ran last */
+    uint32_t pad;
+    uint64_t affinity;   /* CPUs that it may run on, bit per CPU */
+    uint64_t time_ns[4]; /* spent in each state, up to now */
+    uint64_t wakes;      /* blocked to runnable */
+    uint64_t dispatches; /* runnable to running */
+    uint64_t preemptions; /* of these, how often its slice was cut short or ran out while it still wanted to run */
+    uint64_t migrations; /* dispatches on another CPU than the one before */
+    uint64_t waited_max_ns; /* longest time from runnable to running */
+    uint64_t latency[COLLET_LATENCY_BUCKETS];
+    uint64_t events;      /* upcalls delivered to it */
+    uint64_t hypercalls, faults, pt_emulations; /* page-table writes emulated */
+};
+
+/* COLLET_OP_VCPU_LIST: vCPUs of a domain, from first_vcpu on. */
+struct collet_vcpu_list {
+    uint32_t domid;      /* [in] */
+    uint32_t first_vcpu; /* [in] */
+    uint32_t count;      /* [in] room  [out] written */
+    uint32_t entry_bytes; /* [in] as in struct collet_domain_list */
+    uint64_t buffer;     /* [in] address of struct collet_vcpu_info[count] */
+};
+
+/* COLLET_OP_VCPU_AFFINITY: it may run on these CPUs alone, from its next dispatch on. -EINVAL: none of them exists. */
+struct collet_vcpu_affinity {
+    uint32_t domid;    /* [in] */
+    uint32_t vcpu;     /* [in] or COLLET_VCPU_ALL */
+    uint64_t affinity; /* [in] bits of CPUs that do not exist are ignored */
+};
+
+/* COLLET_OP_DOMAIN_PAGES: its frames by what they are used as at this moment. A walk over all its frames: not for every second. */
+enum { COLLET_PAGES_NONE, COLLET_PAGES_L1, COLLET_PAGES_L2, COLLET_PAGES_L3, COLLET_PAGES_L4, COLLET_PAGES_DESCRIPTOR, COLLET_PAGES_WRITABLE, COLLET_PAGES_SHARED, COLLET_PAGES_TYPES };
+struct collet_domain_pages {
+    uint32_t domid; /* [in] */
+    uint32_t pad;
+    uint64_t frames[COLLET_PAGES_TYPES]; /* [out] by COLLET_PAGES_* */
+    uint64_t pinned;                     /* [out] of all, how many are pinned page tables */
+};
+
+/* ---- Schedulers ---- */
+
+/* COLLET_OP_SCHED_LIST: the modules that are linked in, in the order of the index. */
+struct collet_sched_module {
+    char name[COLLET_NAME_MAX];
+    char summary[COLLET_TEXT_MAX];
+    uint32_t params;
+    uint32_t active; /* 1: it is in charge */
+};
+struct collet_sched_list {
+    uint32_t first;  /* [in] index */
+    uint32_t count;  /* [in] room  [out] written */
+    uint64_t buffer; /* [in] address of struct collet_sched_module[count] */
+};
+
+/* COLLET_OP_SCHED_PARAM_LIST: what a module lets one set. Types and scopes are those of <hv/sched-ops.h>. */
+enum { COLLET_PARAM_UINT, COLLET_PARAM_NS, COLLET_PARAM_BOOL };
+enum { COLLET_SCOPE_MODULE = 1, COLLET_SCOPE_DOMAIN = 2, COLLET_SCOPE_VCPU = 4 };
+struct collet_sched_param {
+    char name[COLLET_NAME_MAX];
+    char help[160];
+    uint32_t type;   /* COLLET_PARAM_* */
+    uint32_t scopes; /* COLLET_SCOPE_* */
+    uint64_t minimum, maximum, initial;
+};
+struct collet_sched_param_list {
+    char module[COLLET_NAME_MAX]; /* [in] empty: the active one */
+    uint32_t first;               /* [in] index */
+    uint32_t count;               /* [in] room  [out] written */
+    uint64_t buffer;              /* [in] address of struct collet_sched_param[count] */
+};
+
+/* COLLET_OP_SCHED_STATUS. */
+#define COLLET_SCHED_FAULTS 8
+struct collet_sched_status {
+    char active[COLLET_NAME_MAX];  /* [out] */
+    uint64_t since_ns;             /* [out] when it took over */
+    uint64_t uses;                 /* [out] how often a module has taken over since boot */
+    char dropped[COLLET_NAME_MAX]; /* [out] the last module that was replaced for a fault, or empty */
+    char dropped_why[COLLET_TEXT_MAX]; /* [out] */
+    uint64_t dropped_ns;           /* [out] */
+    uint64_t faults[COLLET_SCHED_FAULTS]; /* [out] bad answers since boot, by kind */
+    char fault_names[COLLET_SCHED_FAULTS][COLLET_NAME_MAX]; /* [out] empty: no such kind */
+    uint64_t watchdog_ns;          /* [out] a runnable vCPU may wait so long; 0: it is off */
+    struct {
+        uint64_t switches, runs, preemptions, steals;
+        uint32_t waiting, homed;
+    } queues[COLLET_VCPUS_MAX];    /* [out] by pCPU */
+    uint32_t cpus;                 /* [out] */
+    uint32_t pad;
+};
+
+/* COLLET_OP_SCHED_USE: another module takes over, with every vCPU; parameters that the new one has under the same name keep their values for domains and vCPUs, the others begin with their initial values. -ENOENT; -ENOMEM; -EBUSY. */
+struct collet_sched_use {
+    char module[COLLET_NAME_MAX]; /* [in] */
+};
+
+/*
+ * COLLET_OP_SCHED_GET, _SET: parameters of the active module. Both take a list; SET checks all of it before it sets the first, so that a set of values comes into force whole or not at all.
+ * -ENOENT: no such parameter; -EOPNOTSUPP: not settable at that scope; -ERANGE; -ESRCH; -ESTALE: the active module is not the one named. `failed` tells which entry it was.
+ */
+struct collet_sched_value {
+    char name[COLLET_NAME_MAX];
+    uint32_t scope; /* one COLLET_SCOPE_* */
+    uint32_t domid; /* for scopes DOMAIN and VCPU */
+    uint32_t vcpu;  /* for scope VCPU */
+    uint32_t pad;
+    uint64_t value; /* SET: [in]  GET: [out] */
+};
+#define COLLET_SCHED_VALUES_MAX 512u
+struct collet_sched_values {
+    char module[COLLET_NAME_MAX]; /* [in] the module that these are for; empty: whichever is active */
+    uint64_t buffer;              /* [in] address of struct collet_sched_value[count] */
+    uint32_t count;               /* [in] at most COLLET_SCHED_VALUES_MAX */
+    uint32_t failed;              /* [out], on failure too: index of the first bad entry; count if none is to blame */
+};
+
+/* ---- Trace: records and rings are in <collet/trace.h> ---- */
+
+/* COLLET_OP_TRACE_START: record these kinds from now on (COLLET_TRACE_* bits); rings of `pages` pages per pCPU are made the first time (a power of two, at most 1024; 0: 64) and stay.
+ * -EBUSY: rings of another size exist. _STOP: no argument; the rings keep what they have. */
+struct collet_trace_start {
+    uint64_t kinds; /* [in] */
+    uint32_t pages; /* [in] */
+    uint32_t pad;
+};
+/* COLLET_OP_TRACE_INFO. Frames are mapped read-only through privcmd as those of the domain COLLET_TRACE_DOMID. */
+#define COLLET_TRACE_DOMID 0x7ff2u /* DOMID_XEN of <xen/xen.h> */
+struct collet_trace_info {
+    uint64_t kinds;  /* [out] recorded now */
+    uint32_t cpus;   /* [out] */
+    uint32_t pages;  /* [out] per pCPU, the header page not counted; 0: there are no rings yet */
+    uint32_t cpu;    /* [in] whose ring to tell the frames of */
+    uint32_t count;  /* [in] room in mfns  [out] written: 1 header page and then `pages` pages of records */
+    uint64_t mfns;   /* [in] address of uint64_t[count], or 0 */
+};
