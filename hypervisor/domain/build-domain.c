@@ -5,19 +5,19 @@
  * All is written through the direct map while nobody else knows the domain. The p2m doubles as our own list of its frames: its pages come
  * first, the rest is allocated right into them. Page-table pages are mapped read-only, and then taken over by the same validation that any
  * table goes through (pt_adopt_initial): a mistake here is refused there.
- * Contract: build.h.  Layout: build-layout.c.  Page: docs/concepts/domain0-image.md.
+ * Contract: build.h.  Layout: sdk/image/build-layout.c.  Page: docs/concepts/domain0-image.md.
  */
 #include "alloc.h"
-#include "build-layout.h"
 #include "build.h"
 #include "domain-internal.h"
-#include "elf-image.h"
 #include "lib/string.h"
 #include "mm.h"
 #include "vcpu.h"
 #include "x86/regs.h"
 
 #include <hv/errno.h>
+#include <image/build-layout.h>
+#include <image/elf-image.h>
 #include <xen/grant_table.h>
 
 #define P2M_PER_FRAME 512u

@@ -2,11 +2,11 @@
 /*
  * Where everything of a new PV domain goes: the order that the ABI fixes (ABI: xen/xen.h, "start of day memory layout"), as plain numbers.
  *
- * Pure, like elf-image.h. pfn n is mapped at virt_base + n * 4096 from pfn 0 to mapped_frames. Tests: domain/test-elf-image.c.
+ * Pure, like elf-image.h. pfn n is mapped at virt_base + n * 4096 from pfn 0 to mapped_frames. Tests: sdk/image/test-elf-image.c.
  */
 #pragma once
 
-#include "elf-image.h"
+#include <image/elf-image.h>
 
 struct build_layout {
     uint64_t frames;        /* the domain's memory */

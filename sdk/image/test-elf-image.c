@@ -5,8 +5,8 @@
  */
 // needs: elf-image.c build-layout.c
 
-#include "build-layout.h"
-#include "elf-image.h"
+#include <image/build-layout.h>
+#include <image/elf-image.h>
 
 #include <check.h>
 #include <elf.h>

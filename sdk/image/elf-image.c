@@ -5,13 +5,12 @@
  * The bytes come from whoever supplies kernels, so nothing in them is believed: each offset is checked against the size before it is used, and additions
  * that could wrap are checked first. Kernels describe themselves by ELF notes of owner "Xen", in a note segment or (older tools) only in note
  * sections; the oldest by a string in a section __xen_guest. Segments are loaded by physical address: p_paddr - PADDR_OFFSET + VIRT_BASE.
- * Contract: elf-image.h.  Tests: test-elf-image.c (every refusal, and random damage).
+ * Shared by the hypervisor and libcollet. Contract: <image/elf-image.h>.  Tests: test-elf-image.c (every refusal, and random damage).
  */
-#include "elf-image.h"
-
-#include "lib/string.h"
+#include <image/elf-image.h>
 
 #include <elf.h>
+#include <string.h>
 #include <xen/elfnote.h>
 #include <xen/features.h>
 #include <xen/xen.h>

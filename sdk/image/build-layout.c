@@ -5,11 +5,11 @@
  * From VIRT_BASE up: kernel, ramdisk (if it must be mapped), p2m (if it has no place of its own), start_info, store and console page,
  * page tables, boot stack, and at least 512 KiB of slack to a 4 MiB boundary. Behind that come a ramdisk passed by frame number, and the p2m with the tables
  * that map it at INIT_P2M. Everything is counted in frames from VIRT_BASE, so that nothing wraps at the end of the address space.
- * Contract: build-layout.h.  Tests: test-elf-image.c.
+ * Shared by the hypervisor and libcollet. Contract: <image/build-layout.h>.  Tests: test-elf-image.c.
  */
-#include "build-layout.h"
+#include <image/build-layout.h>
 
-#include "lib/string.h"
+#include <string.h>
 
 #define PAGE_BYTES 4096ull
 #define SLACK_FRAMES (512 * 1024 / PAGE_BYTES)

@@ -2,8 +2,8 @@
 /*
  * A 64-bit Xen PV kernel image, understood: where its segments go and what it asks of its builder.
  *
- * Pure: bytes in, checked result out; no hypervisor call, so the tests, a fuzzer and a toolstack use the same file (domain/elf-image.c). Sources: ELF-64,
- * <xen/elfnote.h>. Tests: domain/test-elf-image.c.
+ * Pure: bytes in, checked result out. The hypervisor (building Domain0 and boot-module domains) and libcollet (building all others) compile the same file,
+ * sdk/image/elf-image.c. Sources: ELF-64, <xen/elfnote.h>. Tests: sdk/image/test-elf-image.c.
  */
 #pragma once
 
