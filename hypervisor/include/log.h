@@ -35,6 +35,12 @@ struct domain;
 /* As log_line, prefixed "d<id>: ", at most 20 lines in a burst and 5 lines a second per domain; suppressed lines are counted and told later. d may not be NULL. */
 void log_guest(struct domain *d, enum log_level level, const char *fmt, ...) printf_like(3, 4);
 
+/*
+ * For later readers: copies text from position *from on (counted in bytes since boot; older text than is kept is skipped) and moves *from behind it.
+ * Returns how much; 0: nothing new. Context: any.
+ */
+size_t log_read(uint64_t *from, char *to, size_t bytes);
+
 /* Formatting: the usual subset (%d %i %u %x %X %p %s %c %%, width, 0, -, precision, h hh l ll z), no floats. */
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list args);
 int snprintf(char *buf, size_t size, const char *fmt, ...) printf_like(3, 4);

@@ -11,6 +11,8 @@
 
 struct vcpu;
 struct domain;
+struct collet_vcpu_info;    /* <collet/control.h> */
+struct collet_sched_status;
 
 /* Choose the module by boot_options.sched (unknown: report, use the first of the index) and make a run queue per CPU. Boot CPU, after all CPUs are counted. */
 void sched_init(void);
@@ -66,3 +68,29 @@ void vcpu_set_affinity(struct vcpu *v, cpumask_t mask);
  */
 int must_check sched_param_set(struct domain *d, struct vcpu *v, const char *name, uint64_t value);
 int must_check sched_param_get(struct domain *d, struct vcpu *v, const char *name, uint64_t *value);
+
+/*
+ * Several parameters at once, of the module that is active. All entries are checked before the first is set, and no change of module comes between: they come into force
+ * whole or not at all. module: NULL or "", or the name of the module that they are meant for.
+ * 0, or *failed is the index of the entry to blame (count: none) and: -ESTALE another module is active; -ESRCH the domain is gone; -ENOENT no such vCPU or parameter;
+ * -EOPNOTSUPP; -ERANGE; -EINVAL no such scope. Context: no lock held.
+ */
+struct sched_param_entry {
+    struct domain *domain; /* referenced by the caller; NULL for the scope of the module */
+    uint32_t scope;        /* one SCHED_SCOPE_* */
+    uint32_t vcpu;         /* for SCHED_SCOPE_VCPU */
+    const char *name;
+    uint64_t value; /* get: the answer */
+};
+int must_check sched_params_set(const char *module, const struct sched_param_entry *entries, uint32_t count, uint32_t *failed);
+int must_check sched_params_get(const char *module, struct sched_param_entry *entries, uint32_t count, uint32_t *failed);
+
+/* What the scheduler knows of v: state, cpu, affinity, the times up to now, wakes, dispatches, preemptions, migrations, waited_max_ns and latency of *info. O(1). Context: no lock held. */
+void sched_vcpu_account(struct vcpu *v, struct collet_vcpu_info *info);
+/* How long this pCPU ran nothing, up to now. */
+uint64_t sched_idle_ns(uint32_t cpu);
+/* All of *status. Context: no lock held. */
+void sched_status_read(struct collet_sched_status *status);
+/* The module by that name (NULL or "": the active one), or NULL. By index: the list's order; NULL at its end. Tables never go away. */
+const struct sched_ops *sched_module_find(const char *name);
+const struct sched_ops *sched_module_at(uint32_t index);

@@ -91,7 +91,7 @@ struct vcpu {
 
     void *stack; /* lowest mapped address of its stack */
     bool preempted_in_mm; /* switched out inside a memory operation, holding references (mm/page-table.h) */
-    uint64_t hypercalls, faults, pt_emulations; /* statistics, own CPU only */
+    uint64_t hypercalls, faults, pt_emulations, upcalls; /* statistics, own CPU only; upcalls: events delivered */
     struct vcpu_info *info_private; /* what info is before registration where shared_info has no place for it; else NULL */
     bool initialising; /* atomic: one VCPUOP_initialise at a time */
 
