@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: MIT
-# Domain0's kernel and ramdisk, from Debian packages, cached under build/debian by version.
+# Domain0's kernel and ramdisk, from Debian packages, cached under build/debian by version; and what guests are made of.
+# Domain0's whole ramdisk is four archives in one file, so that a changed program of ours costs a second:
+#   build/debian/dom0.cpio   busybox, init, the kernel's Xen modules: boots alone
+#   build/debian/tools.cpio  Debian's xenstored, xenconsoled, bash, shared libraries
+#   build/debian/domu.cpio   /boot: kernels and a ramdisk for guests
+#   Collet's own programs from build/dom0
 
 IMAGE := plugins-dom0/image
 DEBIAN := build/debian
 DOM0_KERNEL := $(DEBIAN)/vmlinux
 DOM0_INITRD := $(DEBIAN)/dom0.cpio
 STRESS_OVERLAY := $(DEBIAN)/stress.cpio
+DOM0_TOOLS := $(DEBIAN)/tools.cpio
+DOMU_ARCHIVE := $(DEBIAN)/domu.cpio
+DOM0_RAMDISK := $(BUILD)/dom0.cpio
+DOMU_JOBS := $(BUILD)/domu-jobs
 
 # Asks apt for today's versions; leaves build/debian/vmlinux and dom0.cpio alone when they are of those versions.
 .PHONY: image
@@ -13,10 +22,31 @@ image: check-deps
 	@$(IMAGE)/build.sh $(DEBIAN)
 
 # Offline and quick: only when there is none.
-$(DOM0_KERNEL) $(DOM0_INITRD) &: $(wildcard $(IMAGE)/*) | check-deps
+$(DOM0_KERNEL) $(DOM0_INITRD) &: $(addprefix $(IMAGE)/,build.sh extract-vmlinux.sh fetch-deb.sh make-initramfs.sh pack.sh init inittab profile) | check-deps
 	@$(IMAGE)/build.sh $(DEBIAN)
 
 # stress-ng, and a small C compiler with the headers it wants.
 $(STRESS_OVERLAY): $(IMAGE)/make-overlay.sh $(IMAGE)/pack.sh $(IMAGE)/fetch-deb.sh | check-deps
 	@mkdir -p $(DEBIAN)
 	@$(IMAGE)/make-overlay.sh $@ $(DEBIAN)/packages stress-ng tcc libc6-dev linux-libc-dev
+
+$(DOM0_TOOLS): $(addprefix $(IMAGE)/,make-tools.sh fetch-deb.sh pack.sh) | check-deps
+	@mkdir -p $(DEBIAN)
+	@echo '  INITRD  $@'
+	@$(IMAGE)/make-tools.sh $@ $(DEBIAN)/packages
+
+# Static and without a library: it is loaded into every guest.
+$(DOMU_JOBS): $(IMAGE)/domu/jobs.c | check-deps
+	@mkdir -p $(BUILD)
+	$(CC) -std=gnu11 -Os -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-builtin -fno-pic -no-pie -fno-stack-protector -fno-asynchronous-unwind-tables -o $@ $<
+
+$(DOMU_ARCHIVE): $(addprefix $(IMAGE)/,make-domu.sh fetch-deb.sh pack.sh) $(wildcard $(IMAGE)/domu/*) $(KERNELS_ELF) $(DOMU_JOBS) | check-deps
+	@mkdir -p $(DEBIAN)
+	@echo '  INITRD  $@'
+	@$(IMAGE)/make-domu.sh $@ $(DEBIAN)/packages $(BUILD)
+
+# Programs of Domain0: fragments of their folders say `dom0-programs: <their files>`.
+.PHONY: dom0 dom0-programs FORCE
+dom0: $(DOM0_RAMDISK) ##- Domain0's programs and its whole ramdisk: build/dom0.cpio
+$(DOM0_RAMDISK): $(DOM0_INITRD) $(DOM0_TOOLS) $(DOMU_ARCHIVE) dom0-programs FORCE
+	@$(IMAGE)/make-own.sh $@ $(BUILD)/dom0 $(DOM0_INITRD) $(DOM0_TOOLS) $(DOMU_ARCHIVE)
