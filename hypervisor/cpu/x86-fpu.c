@@ -67,6 +67,11 @@ static size_t area_bytes(void)
     return bytes;
 }
 
+uint32_t fpu_state_bytes(void)
+{
+    return (uint32_t)area_bytes();
+}
+
 int fpu_create(struct vcpu *v)
 {
     v->fpu_state = heap_alloc(area_bytes());

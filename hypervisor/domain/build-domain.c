@@ -222,14 +222,10 @@ static const char *build_tables(struct build *b)
 /* A page that Domain0's daemons share with the guest: granted to Domain0 beforehand, and a port that waits for it. */
 static uint32_t build_ring(struct build *b, unsigned int ref, uint64_t pfn)
 {
-    grant_entry_v1_t *table = b->d->grants.frames[0];
     int port = event_alloc_unbound(b->d, 0);
 
-    if (table != NULL) {
-        table[ref].domid = 0;
-        table[ref].frame = (uint32_t)pfn_to_mfn(b, pfn).n;
-        table[ref].flags = GTF_permit_access;
-    }
+    if (grant_seed(b->d, ref, 0, pfn_to_mfn(b, pfn)) != 0)
+        log_error("d%u: grant %u cannot be prepared", b->d->id, ref);
     return port > 0 ? (uint32_t)port : 0;
 }
 

@@ -11,6 +11,7 @@
 #include "domain.h"
 
 #include "alloc.h"
+#include "changes.h"
 #include "console.h"
 #include "cpu.h"
 #include "domain-internal.h"
@@ -35,6 +36,7 @@ struct domain *domain0;
 /* The work of SOFTIRQ_DOMAIN; boot CPU only, except for what the lock protects. */
 static struct timer work_timer;
 static unsigned int work_tries; /* since the work came up */
+static struct domain *work_domain; /* ended, and ours to destroy */
 static bool work_busy;          /* the idle vCPU is at it, perhaps preempted */
 static bool audit_wanted;
 static struct spinlock held_lock = SPINLOCK_INIT; /* held, held_count */
@@ -118,6 +120,7 @@ struct domain *domain_create(domid_t id, const char *name, bool privileged, uint
     d->frame_max = frame_max;
     d->vcpu_max = vcpu_max;
     d->shutdown_code = -1;
+    d->created_ns = clock_now_ns();
     if (domain_parts_init(d) != 0) {
         domain_free(d);
         return NULL;
@@ -155,18 +158,79 @@ struct domain *domain_find(domid_t id)
     return d;
 }
 
-void domain_publish(struct domain *d)
+static void domain_link(struct domain *d)
 {
     struct domain **at;
 
-    spin_lock(&domain_list_lock);
+    lock_assert_held(&domain_list_lock);
     for (at = &domain_list; *at != NULL && (*at)->id < d->id; at = &(*at)->next)
         ;
     d->next = *at;
     __atomic_store_n(at, d, __ATOMIC_RELEASE);
     if (d->id == 0)
         domain0 = d;
+}
+
+void domain_publish(struct domain *d)
+{
+    spin_lock(&domain_list_lock);
+    domain_link(d);
     spin_unlock(&domain_list_lock);
+}
+
+static bool name_in_use(const char *name, const struct domain *but)
+{
+    const struct domain *d;
+
+    lock_assert_held(&domain_list_lock);
+    for (d = domain_list; d != NULL; d = d->next)
+        if (d != but && strcmp(d->name, name) == 0)
+            return true;
+    return false;
+}
+
+int domain_publish_unique(struct domain *d)
+{
+    int rc = -EEXIST;
+
+    spin_lock(&domain_list_lock);
+    if (!name_in_use(d->name, d)) {
+        domain_link(d);
+        rc = 0;
+    }
+    spin_unlock(&domain_list_lock);
+    return rc;
+}
+
+int domain_set_name(struct domain *d, const char *name)
+{
+    int rc = -EEXIST;
+
+    spin_lock(&domain_list_lock);
+    if (!name_in_use(name, d)) {
+        strlcpy(d->name, name, sizeof(d->name));
+        rc = 0;
+    }
+    spin_unlock(&domain_list_lock);
+    return rc;
+}
+
+bool domain_memory_enter(struct domain *d)
+{
+    bool ok;
+
+    spin_lock(&d->memory_lock);
+    ok = !d->dying;
+    d->memory_users += ok;
+    spin_unlock(&d->memory_lock);
+    return ok;
+}
+
+void domain_memory_leave(struct domain *d)
+{
+    spin_lock(&d->memory_lock);
+    d->memory_users--;
+    spin_unlock(&d->memory_lock);
 }
 
 static void domain_unlist(struct domain *d)
@@ -261,6 +325,7 @@ static void domain_end(struct domain *d, uint8_t reason)
     if (!domain_mark_ended(d, reason))
         return;
     domain_pause(d);
+    change_record(COLLET_CHANGE_DOMAIN_SHUT_DOWN, d, d->shutdown_reason, d->name);
     if (d != domain0)
         event_raise_global_virq(VIRQ_DOM_EXC);
     softirq_raise_on(0, SOFTIRQ_DOMAIN);
@@ -277,6 +342,7 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(reason, sizeof(reason), fmt, args);
     va_end(args);
+    strlcpy(d->crash_text, reason, sizeof(d->crash_text));
     log_report("d%u: crashed: %s", d->id, reason);
     if (v != NULL && v->domain == d) {
         dump_registers(v);
@@ -346,7 +412,7 @@ static bool vcpu_settled(struct domain *d, struct vcpu *v)
 /* Whether nothing of d runs any more. To be asked again, a little later, until it is so. Context: not on one of its vCPUs; may preempt. */
 static bool domain_settled(struct domain *d)
 {
-    bool settled = true;
+    bool settled = READ_ONCE(d->memory_users) == 0;
     struct vcpu *v;
 
     for_each_vcpu(d, v)
@@ -388,6 +454,7 @@ static void domain_teardown(struct domain *d)
     domain_unlist(d);
     if (domain0 != NULL && domain0 != d)
         event_raise_global_virq(VIRQ_DOM_EXC);
+    change_record(COLLET_CHANGE_DOMAIN_DESTROYED, d, 0, d->name);
     log_info("d%u: destroyed", d->id);
     domain_free(d);
 }
@@ -408,20 +475,25 @@ void domain_destroy(struct domain *d)
     if (!domain_mark_dying(d))
         return;
     domain_pause(d);
-    while (!domain_settled(d))
+    while (!domain_settled(d)) {
         vcpu_yield();
+        preempt_point();
+    }
     domain_teardown(d);
 }
 
-/* The first ended domain that nobody else will destroy. */
+/* The first ended domain that nobody else will destroy: ours alone from here on, since it is marked as dying. */
 static struct domain *domain_to_destroy(void)
 {
     struct domain *d;
 
+    if (work_domain != NULL)
+        return work_domain;
     spin_lock(&domain_list_lock);
     for (d = domain_list; d != NULL; d = d->next)
-        if (d->destroy_at_end && READ_ONCE(d->shut_down))
+        if (d->destroy_at_end && READ_ONCE(d->shut_down) && domain_mark_dying(d))
             break;
+    work_domain = d;
     spin_unlock(&domain_list_lock);
     return d;
 }
@@ -460,7 +532,7 @@ static bool work_destroy(struct domain *d)
 {
     if (!domain_settled(d))
         return false;
-    domain_mark_dying(d);
+    work_domain = NULL;
     domain_teardown(d);
     return true;
 }

@@ -38,6 +38,11 @@ static long port_answer(struct domain *d, long port, uint64_t arg, const void *o
     return -EFAULT;
 }
 
+void event_close(struct domain *d, evtchn_port_t port)
+{
+    (void)channel_close(d, port);
+}
+
 static long op_alloc_unbound(uint64_t arg)
 {
     struct evtchn_alloc_unbound op;

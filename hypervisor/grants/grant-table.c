@@ -206,3 +206,29 @@ void domain_grants_destroy(struct domain *d)
     else
         log_info("domain %u: %u of its grants are still in use", d->id, domain_grants_in_use(d));
 }
+
+int grant_seed(struct domain *d, grant_ref_t ref, domid_t to, mfn_t mfn)
+{
+    uint64_t *entry;
+    int rc = -EINVAL;
+
+    if (mfn.n > UINT32_MAX || !frame_get(mfn, d))
+        return -EINVAL;
+    spin_lock(&d->grants.lock);
+    entry = grant_entry(d, ref);
+    if (entry != NULL && *entry == 0) {
+        WRITE_ONCE(*entry, GTF_permit_access | (uint64_t)to << 16 | mfn.n << 32);
+        rc = 0;
+    }
+    spin_unlock(&d->grants.lock);
+    frame_put(mfn);
+    return rc;
+}
+
+uint64_t domain_grants_bytes(const struct domain *d)
+{
+    const struct domain_grants *g = &d->grants;
+
+    return g->frame_count * GRANT_ENTRIES_PER_FRAME * sizeof(struct grant_ref_state) +
+           g->mapping_capacity * (sizeof(struct grant_mapping) + sizeof(void *));
+}

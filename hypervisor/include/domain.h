@@ -65,6 +65,14 @@ struct domain {
     uint64_t draining;   /* bit per vCPU that runs on to leave a memory operation (domain/domain.c) */
     struct timer watchdog[2]; /* SCHEDOP_watchdog; id is the place + 1 */
     bool watchdog_used[2];
+
+    /* Control (hypervisor/control/). */
+    bool building;        /* made by Domain0 and not started yet: its memory is still the builder's to fill. Lock: lifetime_lock */
+    bool control_paused;  /* holds one pause of every vCPU. Lock: lifetime_lock */
+    uint64_t created_ns;
+    uint32_t memory_users; /* others inside an operation on its memory; lock: memory_lock. Destruction waits for them */
+    bool foreign_seen;     /* some other domain has mapped a frame of it: translations to its frames may be in any CPU */
+    char crash_text[96];   /* why it was crashed; written once, before crashed can be seen as ended */
 };
 
 extern struct spinlock domain_list_lock;
@@ -78,6 +86,10 @@ struct domain *must_check domain_find(domid_t id);
 void domain_get(struct domain *d);
 void domain_put(struct domain *d);
 void domain_publish(struct domain *d);
+/* The same if no domain on the list has its name; else -EEXIST. */
+int must_check domain_publish_unique(struct domain *d);
+/* Another name, if no other domain has it: 0 or -EEXIST. */
+int must_check domain_set_name(struct domain *d, const char *name);
 void domain_unpause(struct domain *d); /* start it: undo the creation's pause */
 void domain_pause(struct domain *d);
 void domain_pause_sync(struct domain *d);
@@ -92,6 +104,12 @@ void domain_shutdown(struct domain *d, uint8_t reason);
 void domain_destroy(struct domain *d);
 /* Boot, once, before the first domain: the console keys and what happens when a domain ends. */
 void domains_init(void);
+/*
+ * Another domain is about to change or walk d's memory (build it, fill it, change its reservation): false if d is dying. In between it may preempt, and d's memory does not go away.
+ * Pair: domain_memory_leave. Context: no lock held.
+ */
+bool must_check domain_memory_enter(struct domain *d);
+void domain_memory_leave(struct domain *d);
 /* End the machine as after a crash of Domain0: reboot, or what noreboot says. */
 void domain0_failed(void) noreturn_fn;
 

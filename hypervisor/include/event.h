@@ -46,6 +46,9 @@ void event_raise_global_virq(uint32_t virq);
 /* EVTCHNOP_bind_vcpu0-style initialisation for Domain0/DomU builders: allocate an unbound port in d for remote. Returns the port or -errno. */
 int event_alloc_unbound(struct domain *d, domid_t remote);
 
+/* Close a port of d, as its own EVTCHNOP_close would: for builders. */
+void event_close(struct domain *d, evtchn_port_t port);
+
 /* The guest has registered a new vcpu_info for v (VCPUOP_register_vcpu_info): make it look at everything once. */
 void event_rescan(struct vcpu *v);
 

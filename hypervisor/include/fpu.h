@@ -11,6 +11,7 @@ struct vcpu;
 /* A clean state in memory of its own. 0 or -ENOMEM. */
 int must_check fpu_create(struct vcpu *v);
 void fpu_destroy(struct vcpu *v);
+uint32_t fpu_state_bytes(void); /* size of that memory */
 /* Take the 512-byte FXSAVE image of a vcpu_guest_context; unknown MXCSR bits are dropped. v has never run, or is down and off its CPU. */
 void fpu_set_legacy(struct vcpu *v, const void *image);
 

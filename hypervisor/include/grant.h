@@ -32,6 +32,10 @@ struct domain_grants {
 #define GRANT_NO_HANDLE 0xffffffffu
 
 int domain_grants_init(struct domain *d);
+/* For builders: write an entry that grants a frame of d to `to` for reading and writing, before d runs. 0, -EINVAL: not d's frame, or the entry is not empty. */
+int must_check grant_seed(struct domain *d, grant_ref_t ref, domid_t to, mfn_t mfn);
+/* What the hypervisor keeps for d's grants, the shared pages of the table not counted. */
+uint64_t domain_grants_bytes(const struct domain *d);
 /* Drop every mapping that d holds, then its table (or leave that to whoever holds the last pin through it). Called when d's vCPUs no longer run and its
  * page tables are gone. Context: no lock held. */
 void domain_grants_destroy(struct domain *d);

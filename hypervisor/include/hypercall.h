@@ -50,3 +50,5 @@ long hypercall_xen_version(int cmd, uint64_t arg);
 long hypercall_physdev_op(int cmd, uint64_t arg);
 long hypercall_platform_op(uint64_t arg);
 long hypercall_nmi_op(unsigned int cmd, uint64_t arg);
+/* <xen/domctl.h>: getdomaininfo alone, for xenstored and xenconsoled; domain/domctl.c */
+long hypercall_domctl(uint64_t arg);

@@ -42,6 +42,14 @@ int must_check domain_frames_populate_unzeroed(struct domain *d, uint64_t first_
 /* Drop pins and page tables, then every frame of d. Its vCPUs do not run any more and hold no base (vcpu_drop_bases). May preempt. */
 void domain_memory_destroy(struct domain *d);
 
+/* Show every frame of d, with its word at that moment (frame.h; one reference in it is the walk's own). Others may change it meanwhile. May preempt; d may not go away: domain_memory_enter. */
+void domain_frames_each(struct domain *d, void (*each)(void *arg, mfn_t mfn, uint64_t word), void *arg);
+
+/* A zeroed page of the hypervisor's that privileged domains may map read-only, as a frame of DOMID_XEN; never given back. NULL: no memory. */
+void *must_check hypervisor_page_share(void);
+/* The owner of such pages; not on the list of domains. */
+extern struct domain *domain_hypervisor;
+
 /* The vCPU's page tables: takes a type reference of its own on an L4 of v's domain. user: the table for user mode (mfn 0 clears it). v not running, or current. 0, -EINVAL, -EBUSY. */
 int must_check vcpu_set_base(struct vcpu *v, mfn_t l4, bool user);
 void vcpu_drop_bases(struct vcpu *v); /* v does not run */

@@ -59,6 +59,9 @@ void sched_switched(void);
 int must_check sched_use(const char *name);
 const char *sched_active_name(void);
 
+/* How long a pCPU has run no vCPU since boot. Context: any. */
+uint64_t sched_idle_ns(uint32_t cpu);
+
 /* CPUs it may run on, from its next move on. */
 void vcpu_set_affinity(struct vcpu *v, cpumask_t mask);
 

@@ -97,7 +97,7 @@ static void compare(struct walk *w, uint64_t n)
     want.refs += (f->word & FRAME_ALLOCATED) != 0;
     want.refs += (f->word & FRAME_PINNED) != 0;
     want.types += (f->word & FRAME_PINNED) != 0;
-    want.types += frame_type_of(f->word) == FRAME_SHARED;
+    want.types += frame_type_of(f->word) == FRAME_SHARED || f->owner == domain_hypervisor;
     if (refs == want.refs && types == want.types)
         return;
     if (w->differences++ < REPORT_MAX)

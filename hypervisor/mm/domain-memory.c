@@ -131,6 +131,8 @@ static int frames_populate(struct domain *d, uint64_t first_pfn, uint64_t count,
             memset(mfn_to_virt(first), 0, PAGE_SIZE << order);
         frames_give(d, first, first_pfn + done, 1ull << order, mfns + done);
         done += 1ull << order;
+        if (zeroed)
+            mm_preempt_point();
     }
     return 0;
 }
@@ -250,30 +252,73 @@ void domain_shared_page_free(void *page)
     frame_put(mfn);
 }
 
+/* Never runs, never ends; not on the list of domains. */
+static struct domain hypervisor_domain = {.id = DOMID_XEN, .name = "hypervisor"};
+struct domain *domain_hypervisor = &hypervisor_domain;
+
+void *hypervisor_page_share(void)
+{
+    void *page = page_alloc();
+
+    if (page == NULL)
+        return NULL;
+    m2p_writable[virt_to_mfn(page).n] = ~0ull;
+    /* A type that nobody can write through, held for good: so every mapping of it is read-only. */
+    frame_become_owned(domain_hypervisor, virt_to_mfn(page),
+                       FRAME_ALLOCATED | FRAME_VALIDATED | FRAME_REF_ONE | FRAME_TYPE_ONE | ((uint64_t)FRAME_DESCRIPTOR << FRAME_TYPE_SHIFT));
+    return page;
+}
+
+/*
+ * The next frame of d's list behind `from` (FRAME_LIST_END: the first), with a reference, so that it stays on the list while the caller works or is preempted: else a foreign mapping
+ * that ends at that moment could take it away. The reference on `from` is returned.
+ */
+static uint32_t frame_list_step(struct domain *d, uint32_t from)
+{
+    uint32_t n;
+
+    spin_lock(&d->memory_lock);
+    n = from == FRAME_LIST_END ? d->frame_list : frame_table[from].next;
+    while (n != FRAME_LIST_END && !frame_get(MFN(n), d)) /* no reference is left: it is about to leave the list */
+        n = frame_table[n].next;
+    spin_unlock(&d->memory_lock);
+    if (from != FRAME_LIST_END)
+        frame_put(MFN(from));
+    return n;
+}
+
 /* Undo pins: whatever page tables are left then go with their last users. */
 static void domain_unpin_all(struct domain *d)
 {
-    uint32_t n, next;
+    uint32_t n = FRAME_LIST_END;
 
-    for (n = READ_ONCE(d->frame_list); n != FRAME_LIST_END; n = next) {
-        next = frame_table[n].next;
+    while ((n = frame_list_step(d, n)) != FRAME_LIST_END) {
         if (frame_unpin(MFN(n)))
-            frame_put_type(MFN(n)); /* ALLOCATED still holds the frame: the list does not change */
+            frame_put_type(MFN(n));
         mm_preempt_point();
     }
 }
 
 void domain_memory_destroy(struct domain *d)
 {
-    uint32_t n, next;
+    uint32_t n = FRAME_LIST_END;
 
     domain_unpin_all(d);
-    for (n = READ_ONCE(d->frame_list); n != FRAME_LIST_END; n = next) {
-        next = frame_table[n].next;
+    while ((n = frame_list_step(d, n)) != FRAME_LIST_END) {
         if (frame_disown(frame_of(MFN(n)))) {
             m2p_writable[n] = ~0ull;
             frame_put(MFN(n));
         }
+        mm_preempt_point();
+    }
+}
+
+void domain_frames_each(struct domain *d, void (*each)(void *arg, mfn_t mfn, uint64_t word), void *arg)
+{
+    uint32_t n = FRAME_LIST_END;
+
+    while ((n = frame_list_step(d, n)) != FRAME_LIST_END) {
+        each(arg, MFN(n), READ_ONCE(frame_table[n].word));
         mm_preempt_point();
     }
 }

@@ -91,6 +91,12 @@ static void type_abandon(struct frame *f)
         domain_frame_free(f);
 }
 
+/* The CPUs that may hold translations to frames of a domain: those that have run it, or any if another domain has mapped some. */
+static inline cpumask_t viewers(const struct domain *owner)
+{
+    return unlikely(READ_ONCE(owner->foreign_seen)) ? cpu_online_mask : READ_ONCE(owner->dirty_cpus);
+}
+
 /* First reference as `type` is ours and BUSY is set: flush what may still see the frame as it was, check it, publish. */
 static int type_settle(mfn_t mfn, struct domain *owner, enum frame_type type, uint64_t was)
 {
@@ -98,7 +104,7 @@ static int type_settle(mfn_t mfn, struct domain *owner, enum frame_type type, ui
     int rc = 0;
 
     if (frame_type_of(was) != FRAME_NONE && frame_type_of(was) != type)
-        tlb_flush_since(READ_ONCE(owner->dirty_cpus), f->stamp);
+        tlb_flush_since(viewers(owner), f->stamp);
     if (type_is_checked(type))
         rc = pt_validate(owner, mfn, type);
     if (rc != 0) {
@@ -114,7 +120,7 @@ static int type_settle(mfn_t mfn, struct domain *owner, enum frame_type type, ui
 /* Whether some CPU may still hold translations from before the type count went to zero. */
 static bool stale_anywhere(const struct domain *owner, uint64_t stamp)
 {
-    return tlb_any_stale(READ_ONCE(owner->dirty_cpus), stamp);
+    return tlb_any_stale(viewers(owner), stamp);
 }
 
 int frame_get_type(mfn_t mfn, const struct domain *owner, enum frame_type type)
@@ -172,7 +178,7 @@ int frame_get_type(mfn_t mfn, const struct domain *owner, enum frame_type type)
         return type_settle(mfn, f->owner, type, w);
     /* Looked at again now that the type is ours: it may have been another type, and dropped again, between look and swap. */
     if (unlikely(first && frame_type_of(w) != type && frame_type_of(w) != FRAME_NONE))
-        tlb_flush_since(READ_ONCE(owner->dirty_cpus), f->stamp);
+        tlb_flush_since(viewers(owner), f->stamp);
     return 0;
 }
 

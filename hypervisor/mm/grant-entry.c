@@ -5,6 +5,7 @@
  */
 #include "alloc.h"
 #include "cpu.h"
+#include "domain.h"
 #include "page-table.h"
 #include "vcpu.h"
 
@@ -36,6 +37,8 @@ int pt_grant_map(uint64_t where, bool at_pte, mfn_t mfn, struct domain *owner, u
     rc = entry_hold(d, where, at_pte, &l1, &entry);
     if (rc != 0)
         return rc;
+    if (owner != d)
+        WRITE_ONCE(owner->foreign_seen, true); /* before the entry: who sees a translation sees this */
     rc = pt_l1_update(owner, entry, value, false);
     frame_put_type(l1);
     return rc;

@@ -20,16 +20,27 @@
 
 #define EXTENT_ORDER_MAX 9u
 
-/* The domain an operation is for, with a reference; NULL if there is none or the caller may not. */
+/* The domain an operation is for, NULL if there is none or the caller may not. Another than the caller's own stays alive until target_release. */
 static struct domain *target_find(domid_t id)
 {
-    struct domain *self = current_vcpu()->domain;
+    struct domain *self = current_vcpu()->domain, *d;
 
-    if (id == DOMID_SELF || id == self->id) {
-        domain_get(self);
+    if (id == DOMID_SELF || id == self->id)
         return self;
+    d = self->privileged ? domain_find(id) : NULL;
+    if (d != NULL && !domain_memory_enter(d)) {
+        domain_put(d);
+        d = NULL;
     }
-    return self->privileged ? domain_find(id) : NULL;
+    return d;
+}
+
+static void target_release(struct domain *d)
+{
+    if (d == current_vcpu()->domain)
+        return;
+    domain_memory_leave(d);
+    domain_put(d);
 }
 
 static int reservation_copy(struct xen_memory_reservation *r, uint64_t arg, struct domain **d)
@@ -73,7 +84,7 @@ static long op_decrease(uint64_t arg)
             break;
         mm_preempt_point();
     }
-    domain_put(d);
+    target_release(d);
     return (long)i;
 }
 
@@ -104,7 +115,7 @@ static long op_increase(uint64_t arg, bool populate)
     }
     if (mfns != NULL)
         page_free(mfns);
-    domain_put(d);
+    target_release(d);
     return (long)i;
 }
 
@@ -176,7 +187,7 @@ static long op_exchange(uint64_t arg)
     if (chunk == chunks)
         rc = 0;
     x.nr_exchanged = (chunk << order) >> x.in.extent_order;
-    domain_put(d);
+    target_release(d);
     if (copy_to_guest(arg + offsetof(struct xen_memory_exchange, nr_exchanged), &x.nr_exchanged, sizeof(x.nr_exchanged)) != 0)
         return -EFAULT;
     return rc;
@@ -194,7 +205,7 @@ static long op_reservation_size(uint64_t arg, bool maximum)
     if (d == NULL)
         return -ESRCH;
     pages = (long)(maximum ? READ_ONCE(d->frame_max) : READ_ONCE(d->frame_count));
-    domain_put(d);
+    target_release(d);
     return pages;
 }
 

@@ -60,6 +60,8 @@ static int request_apply(struct domain *d, struct domain *owner, const struct mm
     if (unlikely(cmd == MMU_MACHPHYS_UPDATE)) {
         mfn_t mfn = maddr_to_mfn(req->ptr);
 
+        if (owner != d)
+            return -EPERM;
         if (!frame_get(mfn, owner))
             return -EINVAL;
         if (frame_type_of(READ_ONCE(frame_of(mfn)->word)) == FRAME_SHARED)
@@ -100,13 +102,24 @@ static int owner_find(struct domain *d, unsigned int foreigndom, struct domain *
         return 0;
     if (!d->privileged)
         return -EPERM;
+    if (id == DOMID_XEN) {
+        *owner = domain_hypervisor;
+        return 0;
+    }
     *owner = domain_find(id);
-    return *owner != NULL ? 0 : -ESRCH;
+    if (*owner == NULL)
+        return -ESRCH;
+    if (READ_ONCE((*owner)->dying)) {
+        domain_put(*owner);
+        return -ESRCH;
+    }
+    WRITE_ONCE((*owner)->foreign_seen, true); /* before the first entry */
+    return 0;
 }
 
 static void owner_put(struct domain *d, struct domain *owner)
 {
-    if (owner != d)
+    if (owner != d && owner != domain_hypervisor)
         domain_put(owner);
 }
 

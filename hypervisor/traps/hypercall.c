@@ -16,8 +16,6 @@
 typedef long (*hypercall_fn)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 #define HYPERCALL_COUNT 64 /* HYPERCALL_COUNT of entry.S */
 
-long hypercall_private(unsigned int nr, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
-
 static long hypercall_unknown(void)
 {
     return -ENOSYS;
@@ -56,21 +54,16 @@ const hypercall_fn hypercall_table[HYPERCALL_COUNT] = {
     [__HYPERVISOR_callback_op] = ENTRY(hypercall_callback_op),
     [__HYPERVISOR_event_channel_op] = ENTRY(hypercall_event_channel_op),
     [__HYPERVISOR_physdev_op] = ENTRY(hypercall_physdev_op),
+    [__HYPERVISOR_domctl] = ENTRY(hypercall_domctl),
     /* Not offered, so that the table has no holes: */
     [11] = ENTRY(hypercall_unknown),
     [__HYPERVISOR_event_channel_op_compat] = ENTRY(hypercall_unknown),
     [__HYPERVISOR_physdev_op_compat] = ENTRY(hypercall_unknown),
     [__HYPERVISOR_xsm_op] = ENTRY(hypercall_unknown),
     [__HYPERVISOR_xenoprof_op] = ENTRY(hypercall_unknown),
-    [__HYPERVISOR_hvm_op ... HYPERCALL_COUNT - 1] = ENTRY(hypercall_unknown),
+    [__HYPERVISOR_hvm_op ... __HYPERVISOR_domctl - 1] = ENTRY(hypercall_unknown),
+    [__HYPERVISOR_domctl + 1 ... HYPERCALL_COUNT - 1] = ENTRY(hypercall_unknown),
 };
-
-/* Numbers from 64 on are ours; none is given out yet. */
-long hypercall_private(unsigned int nr unused_arg, uint64_t a1 unused_arg, uint64_t a2 unused_arg, uint64_t a3 unused_arg,
-                       uint64_t a4 unused_arg, uint64_t a5 unused_arg)
-{
-    return -ENOSYS;
-}
 
 /* Not inside a multicall: itself, and what replaces the registers that the multicall answers in. */
 static bool allowed_in_multicall(uint64_t op)

@@ -13,5 +13,8 @@
 #define XEN_ERRNO(name, value) name = (value),
 enum {
 #include <xen/errno.h>
+    /* Linux's, which Xen's list leaves out: the control interface answers Linux programs. */
+    EPROTO = 71,
+    ESTALE = 116,
 };
 #endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What Domain0 does to domains that exist: pause, unpause, destroy, rename, limit, bind to pCPUs.
+ * Contract: <collet/control.h>.
+ */
+#include "control-internal.h"
+
+#include "changes.h"
+#include "cpu.h"
+#include "lib/string.h"
+#include "vcpu.h"
+
+#include <hv/errno.h>
+
+/* The argument of the operations that only name a domain; with a reference. */
+static int ref_copy(uint64_t arg, size_t bytes, struct domain **d)
+{
+    struct collet_domain_ref a;
+    int rc = control_copy_in(&a, sizeof(a), arg, bytes);
+
+    if (rc != 0)
+        return rc;
+    return a.pad != 0 ? -EINVAL : control_domain_find(a.domid, d);
+}
+
+/* Note that it is (not) paused by us: false if that was so already. */
+static bool paused_change(struct domain *d, bool paused)
+{
+    uint64_t flags = spin_lock_irqsave(&d->lifetime_lock);
+    bool changes = d->control_paused != paused;
+
+    d->control_paused = paused;
+    spin_unlock_irqrestore(&d->lifetime_lock, flags);
+    return changes;
+}
+
+long control_domain_unpause(uint64_t arg, size_t bytes)
+{
+    struct domain *d;
+    int rc = ref_copy(arg, bytes, &d);
+
+    if (rc != 0)
+        return rc;
+    if (READ_ONCE(d->building)) {
+        rc = -EBUSY;
+    } else if (paused_change(d, false)) {
+        domain_unpause(d);
+        change_record(COLLET_CHANGE_DOMAIN_UNPAUSED, d, 0, d->name);
+    }
+    domain_put(d);
+    return rc;
+}
+
+long control_domain_pause(uint64_t arg, size_t bytes)
+{
+    struct domain *d;
+    int rc = ref_copy(arg, bytes, &d);
+
+    if (rc != 0)
+        return rc;
+    if (d->privileged) {
+        rc = -EINVAL;
+    } else if (paused_change(d, true)) {
+        domain_pause_sync(d);
+        change_record(COLLET_CHANGE_DOMAIN_PAUSED, d, 0, d->name);
+    }
+    domain_put(d);
+    return rc;
+}
+
+long control_domain_destroy(uint64_t arg, size_t bytes)
+{
+    struct domain *d;
+    int rc = ref_copy(arg, bytes, &d);
+
+    if (rc != 0)
+        return rc;
+    if (d->privileged)
+        rc = -EINVAL;
+    else
+        domain_destroy(d);
+    domain_put(d);
+    return rc;
+}
+
+long control_domain_rename(uint64_t arg, size_t bytes)
+{
+    struct collet_domain_rename a;
+    struct domain *d;
+    int rc = control_copy_in(&a, sizeof(a), arg, bytes);
+
+    if (rc != 0)
+        return rc;
+    if (!control_name_ok(a.name, sizeof(a.name)) || a.pad != 0)
+        return -EINVAL;
+    rc = control_domain_find(a.domid, &d);
+    if (rc != 0)
+        return rc;
+    rc = d->privileged ? -EINVAL : domain_set_name(d, a.name);
+    if (rc == 0)
+        change_record(COLLET_CHANGE_DOMAIN_RENAMED, d, 0, a.name);
+    domain_put(d);
+    return rc;
+}
+
+long control_domain_memory_max(uint64_t arg, size_t bytes)
+{
+    struct collet_domain_memory_max a;
+    struct domain *d;
+    int rc = control_copy_in(&a, sizeof(a), arg, bytes);
+
+    if (rc != 0)
+        return rc;
+    if (a.pad != 0 || a.frames_max == 0 || a.frames_max >= 1ull << 40)
+        return -EINVAL;
+    rc = control_domain_find(a.domid, &d);
+    if (rc != 0)
+        return rc;
+    spin_lock(&d->memory_lock);
+    d->frame_max = a.frames_max;
+    spin_unlock(&d->memory_lock);
+    change_record(COLLET_CHANGE_MEMORY_MAX, d, a.frames_max, d->name);
+    domain_put(d);
+    return 0;
+}
+
+long control_vcpu_affinity(uint64_t arg, size_t bytes)
+{
+    struct collet_vcpu_affinity a;
+    struct domain *d;
+    struct vcpu *v;
+    int rc = control_copy_in(&a, sizeof(a), arg, bytes);
+
+    if (rc != 0)
+        return rc;
+    if ((a.affinity & cpu_online_mask) == 0)
+        return -EINVAL;
+    rc = control_domain_find(a.domid, &d);
+    if (rc != 0)
+        return rc;
+    if (!domain_memory_enter(d)) {
+        domain_put(d);
+        return -ESRCH;
+    }
+    if (a.vcpu == COLLET_VCPU_ALL) {
+        for_each_vcpu(d, v)
+            vcpu_set_affinity(v, a.affinity);
+    } else if (a.vcpu < d->vcpu_max && d->vcpus[a.vcpu] != NULL) {
+        vcpu_set_affinity(d->vcpus[a.vcpu], a.affinity);
+    } else {
+        rc = -ENOENT;
+    }
+    domain_memory_leave(d);
+    domain_put(d);
+    return rc;
+}
