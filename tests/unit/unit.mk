@@ -4,7 +4,8 @@
 #
 # Each */test-*.c is one executable under build/unit, built with ASan and UBSan. It exports `Suite *suite_<name>(void)` (- as _), and names
 # what it is linked with in a comment line `// needs: a.c b.c`: beside the test, or from the top if there is a slash in the name. The host
-# harness (sdk/host) answers for everything else; a test that needs tests/unit/fakes-machine.c is linked with that instead.
+# harness (sdk/host) answers for everything else; a test that needs tests/unit/fakes-machine.c is linked with that instead. Tests of Domain0's
+# programs (sdk/libcollet, plugins-dom0) are ordinary programs: no harness, _GNU_SOURCE, and the libraries of a comment line `// libs: -lz ...`.
 
 UNIT_OUT := build/unit
 HOSTCC ?= gcc
@@ -14,7 +15,7 @@ UNIT_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 UNIT_LIBS := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt -lpthread) -lm -lpthread
 
 UNIT_TESTS := $(sort $(wildcard sched/test-*.c vfr-rules/test-*.c blk-sched/test-*.c hypervisor/*/test-*.c sdk/*/test-*.c \
-	sdk/templates/*/test-*.c tests/unit/test-*.c))
+	sdk/templates/*/test-*.c tests/unit/test-*.c plugins-dom0/*/test-*.c plugins-dom0/plugins/*/test-*.c))
 UNIT_PROGRAMS := $(patsubst %.c,$(UNIT_OUT)/%,$(UNIT_TESTS))
 
 HOST_SOURCES := $(sort $(filter-out %/world.c,$(wildcard sdk/host/*.c)))
@@ -22,8 +23,12 @@ HOST_SOURCES := $(sort $(filter-out %/world.c,$(wildcard sdk/host/*.c)))
 SCHED_SOURCES := $(sort $(filter-out %/index.c,$(filter-out sched/test-%,$(wildcard sched/*.c))) $(filter-out hypervisor/sched/test-%,$(wildcard hypervisor/sched/*.c))) \
 	sdk/host/world.c sdk/sim/sched-engine.c
 
+comma := ,
 unit_needs = $(shell sed -n 's|^// needs:||p' $(1))
 unit_path = $(foreach n,$(call unit_needs,$(1)),$(if $(findstring /,$(n)),$(n),$(dir $(1))$(n)))
+unit_libs = $(shell sed -n 's|^// libs:||p' $(1))
+unit_kind = $(if $(filter sdk/libcollet/% plugins-dom0/%,$(1)),user,$(if $(findstring fakes-machine,$(call unit_needs,$(1))),fakes,host))
+unit_host = $(filter host,$(call unit_kind,$(1)))
 unit_object = $(patsubst %.c,$(UNIT_OUT)/$(1)/%.o,$(2))
 
 .PHONY: unit-tests unit-build unit-clean
@@ -33,13 +38,17 @@ unit-tests: unit-build ##- unit tests of modules, cores and parsers, on this hos
 unit-clean:
 	rm -rf $(UNIT_OUT)
 
-# Two sets of objects: for the harness, and for the plain fakes. Both with their header before the first line.
+# Three sets of objects: for the harness and for the plain fakes, both with their header before the first line, and for ordinary programs.
+UNIT_USER_CPPFLAGS := -D_GNU_SOURCE -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -Isdk/include
 $(UNIT_OUT)/host/%.o: %.c tests/unit/unit.mk
 	@mkdir -p $(@D)
 	@$(HOSTCC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) $(UNIT_SANITIZE) -include sdk/host/machine.h -MMD -MP -c -o $@ $<
 $(UNIT_OUT)/fakes/%.o: %.c tests/unit/unit.mk
 	@mkdir -p $(@D)
 	@$(HOSTCC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) $(UNIT_SANITIZE) -include tests/unit/fakes-machine.h -MMD -MP -c -o $@ $<
+$(UNIT_OUT)/user/%.o: %.c tests/unit/unit.mk
+	@mkdir -p $(@D)
+	@$(HOSTCC) $(UNIT_USER_CPPFLAGS) $(UNIT_CFLAGS) $(UNIT_SANITIZE) -MMD -MP -c -o $@ $<
 $(UNIT_OUT)/libhost.a: $(call unit_object,host,$(HOST_SOURCES))
 	@rm -f $@
 	@ar rcs $@ $^
@@ -54,10 +63,10 @@ $(UNIT_OUT)/$(1:.c=)-main.c: $(1) tests/unit/unit.mk
 	@printf '#include "%s"\nUNIT_MAIN(suite_%s)\n' "$(CURDIR)/tests/unit/unit-main.h" "$(subst -,_,$(patsubst test-%,%,$(notdir $(1:.c=))))" >$$@
 $(UNIT_OUT)/$(1:.c=)-main.o: $(UNIT_OUT)/$(1:.c=)-main.c tests/unit/unit-main.h
 	@$(HOSTCC) $(UNIT_CFLAGS) $(UNIT_SANITIZE) -c -o $$@ $$<
-$(UNIT_OUT)/$(1:.c=): $(UNIT_OUT)/$(1:.c=)-main.o $(call unit_object,$(if $(findstring fakes-machine,$(call unit_needs,$(1))),fakes,host),$(1) $(call unit_path,$(1))) \
-	$(if $(findstring fakes-machine,$(call unit_needs,$(1))),,$(UNIT_OUT)/libsched.a $(UNIT_OUT)/libhost.a)
+$(UNIT_OUT)/$(1:.c=): $(UNIT_OUT)/$(1:.c=)-main.o $(call unit_object,$(call unit_kind,$(1)),$(1) $(call unit_path,$(1))) \
+	$(if $(call unit_host,$(1)),$(UNIT_OUT)/libsched.a $(UNIT_OUT)/libhost.a)
 	@echo "  unit $(1)"
-	@$(HOSTCC) $(UNIT_SANITIZE) -o $$@ $$(filter %.o,$$^) $(if $(findstring fakes-machine,$(call unit_needs,$(1))),,-Wl,--start-group $(UNIT_OUT)/libsched.a $(UNIT_OUT)/libhost.a -Wl,--end-group) $(UNIT_LIBS)
+	@$(HOSTCC) $(UNIT_SANITIZE) -o $$@ $$(filter %.o,$$^) $(if $(call unit_host,$(1)),-Wl$(comma)--start-group $(UNIT_OUT)/libsched.a $(UNIT_OUT)/libhost.a -Wl$(comma)--end-group) $(UNIT_LIBS) $(call unit_libs,$(1))
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rules,$(t))))
 
