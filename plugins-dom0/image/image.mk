@@ -14,7 +14,7 @@ STRESS_OVERLAY := $(DEBIAN)/stress.cpio
 DOM0_TOOLS := $(DEBIAN)/tools.cpio
 DOMU_ARCHIVE := $(DEBIAN)/domu.cpio
 DOM0_RAMDISK := $(BUILD)/dom0.cpio
-DOMU_JOBS := $(BUILD)/domu-jobs
+DOMU_WORK := $(BUILD)/domu-work
 
 # Asks apt for today's versions; leaves build/debian/vmlinux and dom0.cpio alone when they are of those versions.
 .PHONY: image
@@ -36,11 +36,11 @@ $(DOM0_TOOLS): $(addprefix $(IMAGE)/,make-tools.sh fetch-deb.sh pack.sh) | check
 	@$(IMAGE)/make-tools.sh $@ $(DEBIAN)/packages
 
 # Static and without a library: it is loaded into every guest.
-$(DOMU_JOBS): $(IMAGE)/domu/jobs.c | check-deps
+$(DOMU_WORK): $(IMAGE)/domu/work.c | check-deps
 	@mkdir -p $(BUILD)
 	$(CC) -std=gnu11 -Os -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-builtin -fno-pic -no-pie -fno-stack-protector -fno-asynchronous-unwind-tables -o $@ $<
 
-$(DOMU_ARCHIVE): $(addprefix $(IMAGE)/,make-domu.sh fetch-deb.sh pack.sh) $(wildcard $(IMAGE)/domu/*) $(KERNELS_ELF) $(DOMU_JOBS) | check-deps
+$(DOMU_ARCHIVE): $(addprefix $(IMAGE)/,make-domu.sh fetch-deb.sh pack.sh) $(wildcard $(IMAGE)/domu/*) $(KERNELS_ELF) $(DOMU_WORK) | check-deps
 	@mkdir -p $(DEBIAN)
 	@echo '  INITRD  $@'
 	@$(IMAGE)/make-domu.sh $@ $(DEBIAN)/packages $(BUILD)

@@ -6,7 +6,7 @@
 #
 #   make-domu.sh OUTPUT CACHE BUILD
 #
-# BUILD has kernels/*.elf and domu-jobs (domu/jobs.c, static). The guests' ramdisk is loaded into every guest, so it is small: busybox, init and the jobs program.
+# BUILD has kernels/*.elf and domu-work (domu/work.c, static). The guests' ramdisk is loaded into every guest, so it is small: busybox, init and the work program.
 set -eu
 
 output=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -37,8 +37,8 @@ for name in init poweroff reboot halt; do
 done
 cp "$here/domu/inittab" "$here/domu/start" etc/
 chmod 755 etc/start
-cp "$build/domu-jobs" bin/jobs
-strip bin/jobs
+cp "$build/domu-work" bin/work
+strip bin/work
 echo 'root::0:0:root:/root:/bin/sh' >etc/passwd
 mkdir -p "$stage/boot/tiny"
 "$here/pack.sh" "$guest" "$stage/boot/domu.cpio"

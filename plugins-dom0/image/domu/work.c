@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Work for a quick guest: jobs spin | faults | latency NAME.
+ * Work for a quick guest: work spin | faults | latency NAME.
  *
  * Linked without any library, since it is loaded into every guest: 12 KiB instead of 800. `latency` sleeps until absolute times a millisecond apart and notes how
  * late it woke; each 5000 sleeps it prints percentiles of that, in microseconds, as seen by the guest's clock:
@@ -122,7 +122,7 @@ static void faults(void)
     }
 }
 
-__attribute__((used)) void jobs_main(long *stack)
+__attribute__((used)) void work_main(long *stack)
 {
     long count = stack[0];
     const char *job = count > 1 ? (const char *)stack[2] : "", *name = count > 2 ? (const char *)stack[3] : "guest";
@@ -137,4 +137,4 @@ __attribute__((used)) void jobs_main(long *stack)
     call6(SYS_exit_group, 2, 0, 0, 0, 0, 0);
 }
 
-__asm__(".globl _start\n_start: mov %rsp, %rdi; and $-16, %rsp; call jobs_main\n");
+__asm__(".globl _start\n_start: mov %rsp, %rdi; and $-16, %rsp; call work_main\n");
