@@ -206,8 +206,8 @@ struct collet_domain_start_state {
 /* COLLET_OP_DOMAIN_UNPAUSE, _PAUSE, _DESTROY.
  * Pausing what is paused, or unpausing what runs, is no error and changes nothing. -EBUSY (unpause): it is still being built. -EINVAL (pause, destroy): Domain0.
  * pause returns when none of its vCPUs runs any more.
- * destroy works in every state and gives back all that it has; frames that Domain0 still has mapped follow when those mappings go. -EINTR: a part is done, call again (large domains, so that the
- * caller's timers are not kept waiting); from the first call on the domain is dying and other operations answer -ESRCH, but lists still show it.
+ * destroy works in every state, returns when the domain is gone from the list, and gives back all that it has; frames that another domain still has mapped follow when those mappings
+ * go. It takes about a tenth of a second a GiB, preemptible, on the caller's vCPU. Meanwhile the domain is dying: lists show it, other operations answer -ESRCH.
  */
 struct collet_domain_ref {
     uint32_t domid; /* [in] */
@@ -233,7 +233,7 @@ enum {
     COLLET_DOMAIN_PAUSED = 1u << 1,    /* by the control interface */
     COLLET_DOMAIN_SHUT_DOWN = 1u << 2, /* it has ended by itself; shutdown_reason tells why; it waits for its destruction */
     COLLET_DOMAIN_CRASHED = 1u << 3,   /* and that was a crash */
-    COLLET_DOMAIN_DYING = 1u << 4,     /* being destroyed, or what is left of it while others map its frames */
+    COLLET_DOMAIN_DYING = 1u << 4,     /* being destroyed */
     COLLET_DOMAIN_PRIVILEGED = 1u << 5,
     COLLET_DOMAIN_BOOT_MODULE = 1u << 6, /* made at boot: destroyed by the hypervisor when it ends */
 };
