@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * A CPU-bound guest, for measuring shares: every vCPU spins and reports its running time (runstate) each half second of real time, until the machine ends.
+ * report=0: spins and says nothing. role=tick: mostly asleep, wakes each period_us=N (10000) and works work_us=N (20).
  * role=idle: Domain0's part, asleep for seconds=N (12) and then the end; with until=N the end comes with the N-th other domain's.
  */
 #include "mini.h"
 
 static uint64_t period_ns = 500000000, weight;
+static bool reports;
 
 static void report(void)
 {
@@ -23,8 +25,33 @@ static void spin(void *unused)
     for (uint64_t next = now_ns();;) {
         if (now_ns() < next)
             continue;
-        report();
+        if (reports)
+            report();
         next += period_ns;
+    }
+}
+
+/* Wakes for a little work again and again: what a domain that waits for its events does. */
+static void tick(uint64_t each_ns, uint64_t work_ns)
+{
+    int port = bind_virq(VIRQ_TIMER, 0);
+
+    vcpu_op(VCPUOP_stop_periodic_timer, 0, 0);
+    port_unmask(port);
+    events_mask();
+    for (uint64_t next = now_ns() + each_ns;; next += each_ns) {
+        struct vcpu_set_singleshot_timer shot = {.timeout_abs_ns = next};
+        uint64_t end;
+
+        port_forget(port);
+        vcpu_op(VCPUOP_set_singleshot_timer, 0, &shot);
+        while (now_ns() < next)
+            sched_op(SCHEDOP_block, 0); /* unmasks upcalls */
+        events_mask();
+        for (end = now_ns() + work_ns; now_ns() < end;)
+            barrier();
+        if (now_ns() > next + each_ns)
+            next = now_ns();
     }
 }
 
@@ -51,7 +78,11 @@ void kernel_main(void)
     char role[16] = "";
 
     weight = arg_number("weight", 1);
-    if (arg_string("role", role, sizeof(role)) && strcmp(role, "idle") == 0) {
+    reports = arg_number("report", 1) != 0;
+    arg_string("role", role, sizeof(role));
+    if (strcmp(role, "tick") == 0)
+        tick(arg_number("period_us", 10000) * 1000, arg_number("work_us", 20) * 1000);
+    if (strcmp(role, "idle") == 0) {
         sleep_ns(arg_number("seconds", 12) * 1000000000ul, (unsigned int)arg_number("until", 0));
         finish();
     }
