@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of libcollet share: the handle, and the transport below it.
+ *
+ * The transport is all that touches the kernel's devices (transport.c); tests put a hypervisor of their own in its place (fake-hypervisor.c). Functions answer 0 or more, or -errno.
+ */
+#pragma once
+
+#include <collet/collet.h>
+#include <image/elf-image.h>
+
+#include <assert.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#define PAGE_BYTES 4096u
+#define DATA_BYTES (64u << 10) /* room for lists and text in one call */
+#define SENTENCE_BYTES 512
+
+struct transport {
+    /* The private hypercall. */
+    long (*hypercall)(void *state, uint64_t op, uint64_t arg, uint64_t bytes, uint64_t version);
+    /* Zeroed memory that the hypervisor can read and write at any time; NULL: none. */
+    void *(*memory)(void *state, size_t bytes);
+    void (*memory_free)(void *state, void *memory, size_t bytes);
+    /* Frames of another domain, read-only, at an address to be given to munmap(); NULL with errno. */
+    void *(*map)(void *state, uint32_t domid, const uint64_t *mfns, size_t count);
+    /* A descriptor that delivers ports of this virtual IRQ as uint32_t, and takes them back to unmask them. */
+    int (*virq)(void *state, unsigned int virq, uint32_t *port);
+    void (*close)(void *state);
+};
+
+struct collet {
+    const struct transport *transport;
+    void *state;
+    uint8_t *arg;  /* PAGE_BYTES for argument structures, then DATA_BYTES: the hypervisor's view */
+    uint8_t *data;
+    int changes_fd; /* -1: none */
+    uint32_t changes_port;
+    char error[SENTENCE_BYTES];
+};
+
+/* Over the devices of Linux: *state for the transport, or -errno with a sentence in c. */
+int transport_linux_open(struct collet *c);
+/* The rest of collet_open(), over any transport that is in place. */
+int collet_begin(struct collet *c);
+
+/* Puts a sentence; answers rc. */
+__attribute__((format(printf, 3, 4))) int collet_fail(struct collet *c, int rc, const char *format, ...);
+const char *collet_op_name(enum collet_op op);
+
+/* One attempt at an operation, without a sentence: collet_explain() makes it. The structure comes back even after a failure, for some tell what was wrong in it. */
+long collet_call(struct collet *c, enum collet_op op, void *arg, size_t bytes);
+int collet_explain(struct collet *c, enum collet_op op, int rc);
+/* What the operation means by this -errno, to complete a sentence. */
+const char *collet_reason(enum collet_op op, int rc);
+
+/* Memory that the hypervisor can reach, for longer than one call. */
+void *collet_memory(struct collet *c, size_t bytes);
+void collet_memory_free(struct collet *c, void *memory, size_t bytes);
+
+/* ---- Images ---- */
+
+#define IMAGE_BYTES_MAX (512ull << 20) /* unpacked */
+#define PACKED_BYTES_MAX (256ull << 20)
+
+struct collet_image {
+    int fd;               /* of the ELF file: the caller's, one in the cache, or one that has no name */
+    const uint8_t *bytes; /* mapped */
+    size_t size;
+    struct elf_image elf;
+    char *path; /* for sentences */
+};
+
+/* Where unpacked bytes go; non-zero stops the unpacking and is its answer. */
+struct unpack_sink {
+    int (*take)(struct unpack_sink *sink, const void *bytes, size_t count);
+    uint64_t total; /* counted by unpack() */
+};
+
+/* What is wrong, in words, goes to *why. -ENOEXEC: damaged, or of a form that is not known; -EFBIG, -ENOMEM; what the sink answers. Never reads outside of bytes. */
+int unpack(const uint8_t *bytes, size_t size, struct unpack_sink *sink, const char **why);
+/* The name of the packing if the bytes begin like something packed ("xz"), else NULL. */
+const char *unpack_form(const uint8_t *bytes, size_t size);
+/* The packed kernel within a Linux bzImage. 0; -ENOENT: it is no bzImage; -ENOEXEC: it is a damaged one (*why). */
+int bzimage_payload(const uint8_t *bytes, size_t size, const uint8_t **payload, size_t *payload_bytes, const char **why);
+
+/* An open unpacked kernel of this file from the cache, or -ENOENT. */
+int cache_find(const char *folder, const char *path, const struct stat *status);
+/* A file of the cache while it is filled: cache_keep() gives it its name and removes older ones of the same path; cache_forget() removes it. Both leave fd open. */
+struct cache_entry {
+    int folder, fd;
+    char temporary[64];
+};
+int cache_begin(const char *folder, struct cache_entry *entry);
+void cache_keep(struct cache_entry *entry, const char *path, const struct stat *status);
+void cache_forget(struct cache_entry *entry);
+
+/* ---- Trace ---- */
+
+/* A ring over pages that are mapped already; NULL and *why: it is none. */
+struct collet_trace_ring *trace_ring_make(const void *pages, size_t bytes, const char **why);
