@@ -23,6 +23,24 @@ static int ref_copy(uint64_t arg, size_t bytes, struct domain **d)
     return a.pad != 0 ? -EINVAL : control_domain_find(a.domid, d);
 }
 
+/* The same, and its vCPUs stay until hold_release. */
+static int hold_copy(uint64_t arg, size_t bytes, struct domain **d)
+{
+    int rc = ref_copy(arg, bytes, d);
+
+    if (rc == 0 && !domain_memory_enter(*d)) {
+        domain_put(*d);
+        rc = -ESRCH;
+    }
+    return rc;
+}
+
+static void hold_release(struct domain *d)
+{
+    domain_memory_leave(d);
+    domain_put(d);
+}
+
 /* Note that it is (not) paused by us: false if that was so already. */
 static bool paused_change(struct domain *d, bool paused)
 {
@@ -37,7 +55,7 @@ static bool paused_change(struct domain *d, bool paused)
 long control_domain_unpause(uint64_t arg, size_t bytes)
 {
     struct domain *d;
-    int rc = ref_copy(arg, bytes, &d);
+    int rc = hold_copy(arg, bytes, &d);
 
     if (rc != 0)
         return rc;
@@ -47,14 +65,14 @@ long control_domain_unpause(uint64_t arg, size_t bytes)
         domain_unpause(d);
         change_record(COLLET_CHANGE_DOMAIN_UNPAUSED, d, 0, d->name);
     }
-    domain_put(d);
+    hold_release(d);
     return rc;
 }
 
 long control_domain_pause(uint64_t arg, size_t bytes)
 {
     struct domain *d;
-    int rc = ref_copy(arg, bytes, &d);
+    int rc = hold_copy(arg, bytes, &d);
 
     if (rc != 0)
         return rc;
@@ -64,7 +82,7 @@ long control_domain_pause(uint64_t arg, size_t bytes)
         domain_pause_sync(d);
         change_record(COLLET_CHANGE_DOMAIN_PAUSED, d, 0, d->name);
     }
-    domain_put(d);
+    hold_release(d);
     return rc;
 }
 
@@ -150,7 +168,6 @@ long control_vcpu_affinity(uint64_t arg, size_t bytes)
     } else {
         rc = -ENOENT;
     }
-    domain_memory_leave(d);
-    domain_put(d);
+    hold_release(d);
     return rc;
 }
