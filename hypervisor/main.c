@@ -7,6 +7,7 @@
 #include "apic.h"
 #include "boot-info.h"
 #include "build.h"
+#include "changes.h"
 #include "console.h"
 #include "cpu-policy.h"
 #include "cpu.h"
@@ -80,6 +81,7 @@ void hypervisor_main(uint32_t magic, uint64_t info_maddr)
     cpu_start_others();
     sched_init();
     sched_init_cpu();
+    changes_init();
     console_init_irq();
     cpu_release_others();
     log_info("%u CPU%s, scheduler %s", cpu_count, cpu_count == 1 ? "" : "s", sched_active_name());

@@ -15,6 +15,7 @@
 #include "domain.h"
 #include "public/collet-time.h"
 #include "sched.h"
+#include "trace.h"
 #include "vcpu.h"
 
 #include <hv/errno.h>
@@ -57,6 +58,7 @@ static void event_set_pending(struct vcpu *v, uint32_t port)
     if (__atomic_fetch_or(&s->evtchn_pending[word], bit, __ATOMIC_SEQ_CST) & bit)
         return;
     d->events.sent++;
+    trace_vcpu(COLLET_TRACE_EVENT, v, port, 0);
     /* After the pending bit: a poller enters itself before it looks at the bits. */
     if (unlikely(READ_ONCE(d->events.polling) != 0))
         event_wake_pollers(d, port);

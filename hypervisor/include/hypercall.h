@@ -10,6 +10,14 @@
 
 #include "types.h"
 
+/*
+ * Make a trace record of each hypercall from now on, or not. entry.S calls through hypercall_dispatch, which names the table itself or, while tracing, one of detours: so
+ * that it costs nothing when off. iret's short way in entry.S is never traced.
+ */
+typedef long (*hypercall_fn)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+extern const hypercall_fn *hypercall_dispatch;
+void hypercalls_trace(bool on);
+
 /* <xen/event_channel.h>; events/ */
 long hypercall_event_channel_op(int cmd, uint64_t arg);
 /* <xen/grant_table.h>; grants/ */

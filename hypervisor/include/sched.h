@@ -90,8 +90,6 @@ int must_check sched_params_get(const char *module, struct sched_param_entry *en
 
 /* What the scheduler knows of v: state, cpu, affinity, the times up to now, wakes, dispatches, preemptions, migrations, waited_max_ns and latency of *info. O(1). Context: no lock held. */
 void sched_vcpu_account(struct vcpu *v, struct collet_vcpu_info *info);
-/* How long this pCPU ran nothing, up to now. */
-uint64_t sched_idle_ns(uint32_t cpu);
 /* All of *status. Context: no lock held. */
 void sched_status_read(struct collet_sched_status *status);
 /* The module by that name (NULL or "": the active one), or NULL. By index: the list's order; NULL at its end. Tables never go away. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log: lines "(collet) text" to the console, and each into a ring of the last 32 KiB for later readers. Contract: log.h.
+ * The log: lines "(collet) text" to the console, and each into a ring of the last 64 KiB for later readers. Contract: log.h.
  */
 #include "log.h"
 
@@ -12,7 +12,7 @@
 
 #define PREFIX "(collet) "
 #define LINE_MAX 256
-#define RING_BYTES 32768u
+#define RING_BYTES 65536u
 #define GUEST_LINES_BURST 20u
 #define GUEST_LINES_A_SECOND 5u
 
@@ -20,7 +20,7 @@ enum log_level log_threshold = LOG_INFO;
 
 static struct spinlock log_lock; /* protects the ring; any context */
 static char ring[RING_BYTES];
-static uint32_t ring_end; /* total bytes ever written */
+static uint64_t ring_end; /* total bytes ever written */
 
 static void ring_add(const char *text, size_t bytes)
 {
@@ -29,8 +29,22 @@ static void ring_add(const char *text, size_t bytes)
 
     for (i = 0; i < bytes; i++)
         ring[(ring_end + i) % RING_BYTES] = text[i];
-    ring_end += (uint32_t)bytes;
+    ring_end += bytes;
     spin_unlock_irqrestore(&log_lock, flags);
+}
+
+size_t log_read(uint64_t *from, char *to, size_t bytes)
+{
+    uint64_t flags = spin_lock_irqsave(&log_lock);
+    uint64_t oldest = ring_end > RING_BYTES ? ring_end - RING_BYTES : 0;
+    uint64_t at = max(min(*from, ring_end), oldest);
+    size_t n = (size_t)min(ring_end - at, (uint64_t)bytes);
+
+    for (size_t i = 0; i < n; i++)
+        to[i] = ring[(at + i) % RING_BYTES];
+    *from = at + n;
+    spin_unlock_irqrestore(&log_lock, flags);
+    return n;
 }
 
 static void line_out(enum log_level level, const char *fmt, va_list args)

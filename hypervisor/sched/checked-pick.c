@@ -32,23 +32,35 @@ static bool slice_absurd(const struct run_queue *rq, uint64_t slice_ns)
     return slice_ns < SCHED_SLICE_MIN_NS || slice_ns > SCHED_SLICE_MAX_NS;
 }
 
-/* Returns the module's choice, still WAITING; or NULL, and what is wrong. */
+/* Returns the module's choice, still WAITING; or NULL, and what is wrong: FAULT_COUNT if nothing is, and nobody may run for slice_ns. */
 struct sched_vcpu *checked_pick(struct run_queue *rq, uint64_t now_ns, uint64_t *slice_ns, enum sched_fault *fault)
 {
     struct sched_decision decision = active.pick_next(active_state, &rq->queue, now_ns);
 
-    if (unlikely(decision.vcpu == NULL))
-        *fault = FAULT_IDLE_WHILE_RUNNABLE;
-    else if (unlikely(&decision.vcpu->wait_link != rq->waiting.next && !is_home(rq, decision.vcpu)))
+    if (unlikely(decision.vcpu == NULL)) {
+        *slice_ns = max(decision.slice_ns, SCHED_SLICE_MIN_NS);
+        *fault = decision.slice_ns <= active.park_max_ns && active.park_max_ns != 0 ? FAULT_COUNT : FAULT_IDLE_WHILE_RUNNABLE;
+    } else if (unlikely(&decision.vcpu->wait_link != rq->waiting.next && !is_home(rq, decision.vcpu))) {
         *fault = FAULT_UNKNOWN_VCPU;
-    else if (unlikely(decision.vcpu->place != SCHED_WAITING))
+    } else if (unlikely(decision.vcpu->place != SCHED_WAITING)) {
         *fault = FAULT_NOT_QUEUED;
-    else if (unlikely(slice_absurd(rq, decision.slice_ns)))
+    } else if (unlikely(slice_absurd(rq, decision.slice_ns))) {
         *fault = FAULT_SLICE;
-    else {
+    } else {
         *slice_ns = decision.slice_ns;
         return decision.vcpu;
     }
+    return NULL;
+}
+
+/* Both locked. NULL: none, also when the module has named one that cannot move. */
+struct sched_vcpu *checked_steal(struct run_queue *from, struct run_queue *to, uint64_t now_ns)
+{
+    struct sched_vcpu *s = active.steal(active_state, &from->queue, &to->queue, now_ns);
+
+    if (s == NULL || (is_home(from, s) && s->place == SCHED_WAITING && sched_can_move(s, to->queue.cpu)))
+        return s;
+    __atomic_fetch_add(&sched_fault_counts[FAULT_PLACEMENT], 1, __ATOMIC_RELAXED);
     return NULL;
 }
 

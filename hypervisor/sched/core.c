@@ -10,6 +10,7 @@
 #include "run-queue.h"
 
 #include "domain.h"
+#include "trace.h"
 
 struct run_queue *run_queues;
 
@@ -97,6 +98,7 @@ void run_queue_charge(struct run_queue *rq, uint64_t now_ns)
 
     rq->queue.charged_ns = now_ns;
     s->ran_ns += ran_ns;
+    rq->busy_ns += ran_ns;
     active.charge(active_state, &rq->queue, s, ran_ns, now_ns);
 }
 
@@ -112,6 +114,8 @@ static struct run_queue *make_runnable(struct run_queue *rq, struct sched_vcpu *
     }
     vcpu_runstate_change(vcpu_of(s), RUNSTATE_runnable, now_ns);
     s->wakes++;
+    s->woken = true;
+    trace_vcpu(COLLET_TRACE_WAKE, vcpu_of(s), rq->queue.cpu, 0);
     set_waiting(rq, s, now_ns);
     run_on_ns = active.enqueue(active_state, &rq->queue, s, SCHED_WAKE, now_ns);
     if (rq->queue.running == NULL) {
@@ -142,6 +146,7 @@ static void stop(struct run_queue *rq, struct sched_vcpu *s)
         active.dequeue(active_state, &rq->queue, s, now_ns);
         unset_waiting(rq, s);
         s->place = SCHED_OUT;
+        trace_vcpu(COLLET_TRACE_BLOCK, vcpu_of(s), (uint64_t)runstate_of(s->blockers), 0);
     }
     vcpu_runstate_change(vcpu_of(s), runstate_of(s->blockers), now_ns);
 }
@@ -260,6 +265,17 @@ void vcpu_set_affinity(struct vcpu *v, cpumask_t mask)
     spin_unlock_irqrestore(&rq->lock, flags);
 }
 
+uint64_t sched_idle_ns(uint32_t cpu)
+{
+    struct run_queue *rq = run_queue_of(cpu);
+    uint64_t flags = spin_lock_irqsave(&rq->lock), now_ns = run_queue_now(rq), busy_ns = rq->busy_ns;
+
+    if (rq->queue.running != NULL)
+        busy_ns += now_ns - rq->queue.charged_ns;
+    spin_unlock_irqrestore(&rq->lock, flags);
+    return now_ns - busy_ns;
+}
+
 /* ---- The decision ---- */
 
 /* What ran until now stops: charge it, and put it where it belongs. */
@@ -270,15 +286,35 @@ static inline void put_running(struct run_queue *rq, struct sched_vcpu *s, uint6
     if (unlikely(READ_ONCE(s->blockers) != 0)) {
         s->place = SCHED_OUT;
         s->yielding = false;
+        if (active.sleep != NULL) /* no stub: this is cheaper for those who do not care */
+            active.sleep(active_state, &rq->queue, s, now_ns);
+        trace_vcpu(COLLET_TRACE_BLOCK, vcpu_of(s), (uint64_t)runstate_of(s->blockers), 0);
         return;
     }
     set_waiting(rq, s, now_ns);
     if (unlikely(s->yielding)) {
-        s->yielding = false;
         active.yield(active_state, &rq->queue, s, now_ns);
     } else {
         active.enqueue(active_state, &rq->queue, s, SCHED_AGAIN, now_ns);
     }
+}
+
+/* The histogram of wake-up latencies. */
+static inline void note_latency(struct sched_vcpu *s, uint64_t waited_ns)
+{
+    uint64_t us = waited_ns / NS_PER_US;
+    unsigned int bucket = us == 0 ? 0 : 64u - (unsigned int)__builtin_clzll(us);
+
+    s->latency[min(bucket, SCHED_LATENCY_BUCKETS - 1u)]++;
+}
+
+static void note_migration(struct sched_vcpu *s, uint32_t cpu)
+{
+    if (s->ran_cpu != SCHED_NOWHERE) {
+        s->migrations++;
+        trace_vcpu(COLLET_TRACE_MIGRATE, vcpu_of(s), s->ran_cpu, cpu);
+    }
+    s->ran_cpu = cpu;
 }
 
 static inline void take_running(struct run_queue *rq, struct sched_vcpu *s, uint64_t now_ns)
@@ -292,6 +328,13 @@ static inline void take_running(struct run_queue *rq, struct sched_vcpu *s, uint
     if (unlikely(waited_ns > s->waited_max_ns))
         s->waited_max_ns = waited_ns;
     s->dispatches++;
+    s->yielding = false;
+    if (s->woken) {
+        s->woken = false;
+        note_latency(s, waited_ns);
+    }
+    if (unlikely(s->ran_cpu != rq->queue.cpu))
+        note_migration(s, rq->queue.cpu);
     rq->queue.running = s;
     rq->queue.charged_ns = now_ns;
 }
@@ -304,6 +347,8 @@ static void switch_and_unlock(struct run_queue *rq, struct vcpu *prev, struct vc
         __atomic_fetch_and(&sched_machine.idle_mask, ~cpu_bit(rq->queue.cpu), __ATOMIC_RELAXED);
     } else {
         rq->leaving = &prev->sched;
+        if (prev->sched.place == SCHED_WAITING && !prev->sched.yielding)
+            prev->sched.preemptions++;
         vcpu_runstate_change(prev, runstate_of(prev->sched.blockers), now_ns);
     }
     if (next->is_idle)
@@ -328,15 +373,45 @@ static void repair(struct run_queue *rq, enum sched_fault fault)
     spin_lock(&rq->lock);
 }
 
+static inline void trace_switch(const struct vcpu *next, const struct vcpu *prev, uint64_t slice_ns)
+{
+    if (trace_on(COLLET_TRACE_SWITCH))
+        trace_record(COLLET_TRACE_SWITCH, trace_subject(next), trace_subject(prev), slice_ns);
+}
+
+/* Ask the module, and repair it if need be. Returns its choice, or NULL: nobody waits, or nobody may run for slice_ns. */
+static inline struct sched_vcpu *choose(struct run_queue *rq, uint64_t *now_ns, uint64_t *slice_ns)
+{
+    bool pulled = cpu_count == 1;
+
+    while (rq->queue.waiting > 0) {
+        enum sched_fault fault;
+        struct sched_vcpu *chosen = checked_pick(rq, *now_ns, slice_ns, &fault);
+
+        if (likely(chosen != NULL))
+            return chosen;
+        if (fault != FAULT_COUNT) {
+            repair(rq, fault);
+            *now_ns = run_queue_now(rq);
+        } else if (pulled) {
+            return NULL;
+        } else {
+            *now_ns = place_pull(rq, *now_ns); /* all here are parked: perhaps somebody else has work */
+            pulled = true;
+        }
+    }
+    *slice_ns = SCHED_UNTIL_BLOCK;
+    return NULL;
+}
+
 void sched_run(void)
 {
     struct cpu *cpu = this_cpu();
     struct run_queue *rq = run_queue_of(cpu->id);
     struct vcpu *prev = current_vcpu();
     struct vcpu *next;
-    struct sched_vcpu *chosen = NULL;
-    uint64_t now_ns, slice_ns = SCHED_UNTIL_BLOCK;
-    enum sched_fault fault = FAULT_COUNT;
+    struct sched_vcpu *chosen;
+    uint64_t now_ns, slice_ns;
 
     irq_disable();
     spin_lock(&rq->lock);
@@ -347,24 +422,20 @@ void sched_run(void)
     if (cpu_count > 1 && (rq->queue.waiting == 0 || now_ns >= rq->slice_end_ns))
         now_ns = place_pull(rq, now_ns);
 
-    while (rq->queue.waiting > 0) {
-        chosen = checked_pick(rq, now_ns, &slice_ns, &fault);
-        if (likely(chosen != NULL))
-            break;
-        repair(rq, fault);
-        now_ns = run_queue_now(rq);
-    }
-    if (chosen == NULL) {
-        rq->slice_end_ns = UINT64_MAX;
-        next = cpu->idle;
-    } else {
+    chosen = choose(rq, &now_ns, &slice_ns);
+    next = cpu->idle;
+    if (likely(chosen != NULL)) {
         take_running(rq, chosen, now_ns);
-        run_queue_set_slice(rq, now_ns, slice_ns);
-        if (rq->queue.waiting > 0)
-            watchdog_watch(rq, now_ns);
         next = vcpu_of(chosen);
     }
+    run_queue_set_slice(rq, now_ns, slice_ns);
+    if (rq->queue.waiting > 0) {
+        watchdog_watch(rq, now_ns);
+        if (chosen != NULL)
+            place_offer(rq);
+    }
     if (next != prev) {
+        trace_switch(next, prev, slice_ns);
         switch_and_unlock(rq, prev, next, now_ns);
         return;
     }

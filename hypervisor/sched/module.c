@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scheduler modules: choosing one at boot, keeping each vCPU's module data, handing all of them to another module while they run, parameters.
+ * Scheduler modules: choosing one at boot, keeping each vCPU's module data, handing all of them to another module while they run.
  *
  * A change of module has two halves. First everything the new one needs is allocated, with the guests running; that
  * may fail, and then nothing has changed. Then every run queue is locked, all vCPUs are taken over in the order of the core's own records, and that
@@ -10,10 +10,12 @@
 #include "run-queue.h"
 
 #include "alloc.h"
+#include "changes.h"
 #include "domain.h"
 #include "lib/string.h"
 #include "log.h"
 #include "options.h"
+#include "trace.h"
 
 #include <hv/errno.h>
 
@@ -23,6 +25,7 @@ struct list_node sched_all_domains = LIST_HEAD_INIT(sched_all_domains);
 struct sched_machine sched_machine;
 struct sched_ops active;
 void *active_state;
+struct sched_history sched_history;
 
 static uint64_t serials; /* lock: sched_admin_lock */
 
@@ -89,6 +92,7 @@ static struct sched_ops with_stubs(const struct sched_ops *ops)
     STUB(yield, yield_as_enqueue);
     STUB(charge, none_charge);
     STUB(pick_cpu, default_pick_cpu);
+    STUB(steal, place_default_steal);
     STUB(move, none_move);
 #undef STUB
     return full;
@@ -110,8 +114,21 @@ static const char *table_flaw(const struct sched_ops *ops)
     return NULL;
 }
 
-static const struct sched_ops *module_find(const char *name)
+const struct sched_ops *sched_module_at(uint32_t index)
 {
+    uint32_t i = 0;
+
+    while (sched_modules[i] != NULL && i < index)
+        i++;
+    if (sched_modules[i] != NULL)
+        return sched_modules[i];
+    return i == index ? &sched_fallback : NULL;
+}
+
+const struct sched_ops *sched_module_find(const char *name)
+{
+    if (name == NULL || name[0] == '\0')
+        name = active.name;
     for (const struct sched_ops *const *ops = sched_modules; *ops != NULL; ops++)
         if (strcmp((*ops)->name, name) == 0)
             return *ops;
@@ -213,8 +230,8 @@ static void withdraw_all(uint64_t now_ns)
         active.domain_remove(active_state, d);
 }
 
-/* Give every vCPU to the active module, the waiting ones in the order in which they wait. All queues locked. */
-static void hand_over_all(uint64_t now_ns)
+/* Give every vCPU to the active module, with the values that it keeps, the waiting ones in the order in which they wait. All queues locked. */
+static void hand_over_all(const struct sched_kept *kept, uint64_t now_ns)
 {
     struct sched_domain *d;
     struct sched_vcpu *s;
@@ -225,6 +242,7 @@ static void hand_over_all(uint64_t now_ns)
         active.domain_insert(active_state, d);
     list_for_each_entry(s, &sched_all_vcpus, link)
         active.vcpu_insert(active_state, &run_queue_of(s->cpu)->queue, s, now_ns);
+    sched_kept_give_vcpus(kept, now_ns);
     for (uint32_t cpu = 0; cpu < cpu_count; cpu++) {
         struct run_queue *rq = run_queue_of(cpu);
 
@@ -247,11 +265,22 @@ static uint64_t common_now(void)
     return now_ns;
 }
 
+static void note_use(const struct sched_ops *ops, uint64_t now_ns)
+{
+    uint64_t name[2] = {0, 0};
+
+    sched_history.since_ns = now_ns;
+    sched_history.uses++;
+    memcpy(name, ops->name, min(strlen(ops->name), sizeof(name)));
+    trace(COLLET_TRACE_SCHED_USE, COLLET_TRACE_IDLE, name[0], name[1]);
+}
+
 /* Administration lock held. `orderly`: the old module is asked to let go of everything; one that failed is not trusted to. */
 static int change_module(const struct sched_ops *ops, bool orderly)
 {
     struct sched_ops full = with_stubs(ops);
     struct sched_ops former;
+    struct sched_kept kept = {0};
     void *state, *former_state;
     uint64_t flags, now_ns;
     int rc = data_alloc(&state, ops->state_bytes);
@@ -261,9 +290,12 @@ static int change_module(const struct sched_ops *ops, bool orderly)
     rc = next_data_alloc(ops);
     if (rc != 0)
         goto free_state;
-    rc = full.create(state, &sched_machine);
+    rc = orderly ? sched_kept_collect(&kept, ops) : 0;
     if (rc != 0)
         goto free_data;
+    rc = full.create(state, &sched_machine);
+    if (rc != 0)
+        goto free_kept;
 
     run_queue_lock_all(&flags);
     now_ns = common_now();
@@ -274,13 +306,17 @@ static int change_module(const struct sched_ops *ops, bool orderly)
     swap_data();
     active = full;
     active_state = state;
-    hand_over_all(now_ns);
+    hand_over_all(&kept, now_ns);
     run_queue_unlock_all(flags);
 
+    sched_kept_give_domains(&kept, now_ns);
+    note_use(ops, now_ns);
     for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
         softirq_raise_on(cpu, SOFTIRQ_SCHEDULE);
     former.destroy(former_state);
     state = former_state;
+free_kept:
+    heap_free(kept.values);
 free_data:
     next_data_free();
 free_state:
@@ -290,8 +326,9 @@ free_state:
 
 int sched_use(const char *name)
 {
-    const struct sched_ops *ops = module_find(name);
+    const struct sched_ops *ops = sched_module_find(name);
     const char *flaw;
+    bool changes = false;
     int rc = 0;
 
     if (ops == NULL)
@@ -302,14 +339,32 @@ int sched_use(const char *name)
         return -EINVAL;
     }
     spin_lock(&sched_admin_lock);
-    if (ops->name != active.name)
+    if (ops->name != active.name) {
         rc = change_module(ops, true);
+        changes = rc == 0;
+    }
+    if (changes)
+        change_record(COLLET_CHANGE_SCHED_USED, NULL, 0, ops->name);
     spin_unlock(&sched_admin_lock);
-    if (rc == 0)
+    if (changes)
         log_info("scheduler: %s (%s)", ops->name, ops->summary != NULL ? ops->summary : "");
-    else
+    else if (rc != 0)
         log_warning("scheduler: cannot change to %s: error %d; %s goes on", name, -rc, active.name);
     return rc;
+}
+
+/* Administration lock held. */
+static void note_dropped(enum sched_fault fault, const char *module, const char *detail)
+{
+    struct sched_history *h = &sched_history;
+    char text[sizeof(h->dropped) + sizeof(h->dropped_why) + 2]; /* change_record cuts it */
+
+    h->dropped_ns = h->since_ns;
+    snprintf(h->dropped, sizeof(h->dropped), "%s", module);
+    snprintf(h->dropped_why, sizeof(h->dropped_why), "%s (%s)", sched_fault_names[fault], detail);
+    snprintf(text, sizeof(text), "%s: %s", module, h->dropped_why);
+    change_record(COLLET_CHANGE_SCHED_FAULT, NULL, fault, text);
+    change_record(COLLET_CHANGE_SCHED_USED, NULL, 1, active.name);
 }
 
 void sched_replace_failed(enum sched_fault fault, const char *module, const char *detail)
@@ -322,6 +377,7 @@ void sched_replace_failed(enum sched_fault fault, const char *module, const char
         int rc = change_module(&sched_fallback, false);
 
         BUG_ON(rc != 0); /* it allocates nothing */
+        note_dropped(fault, module, detail);
         replaced = true;
     }
     spin_unlock(&sched_admin_lock);
@@ -333,138 +389,6 @@ void sched_replace_failed(enum sched_fault fault, const char *module, const char
 const char *sched_active_name(void)
 {
     return active.name;
-}
-
-/* ---- Parameters ---- */
-
-static int param_find(const char *name, uint32_t scope, uint32_t *index)
-{
-    for (uint32_t i = 0; i < active.param_count; i++) {
-        if (strcmp(active.params[i].name, name) != 0)
-            continue;
-        *index = i;
-        return (active.params[i].scopes & scope) ? 0 : -EOPNOTSUPP;
-    }
-    return -ENOENT;
-}
-
-static void param_set_vcpu(struct sched_vcpu *s, uint32_t index, uint64_t value)
-{
-    uint64_t flags;
-    struct run_queue *rq = run_queue_lock_home(s, &flags);
-    struct sched_target target = {.domain = s->domain, .vcpu = s, .queue = &rq->queue};
-    uint64_t now_ns = run_queue_now(rq);
-
-    if (rq->queue.running != NULL)
-        run_queue_charge(rq, now_ns);
-    active.param_set(active_state, &target, index, value, now_ns);
-    spin_unlock_irqrestore(&rq->lock, flags);
-    softirq_raise_on(rq->queue.cpu, SOFTIRQ_SCHEDULE); /* the running slice was reckoned with the old value */
-}
-
-static uint32_t scope_of(const struct domain *d, const struct vcpu *v)
-{
-    return v != NULL ? SCHED_SCOPE_VCPU : d != NULL ? SCHED_SCOPE_DOMAIN : SCHED_SCOPE_MODULE;
-}
-
-int sched_param_set(struct domain *d, struct vcpu *v, const char *name, uint64_t value)
-{
-    uint32_t index;
-    int rc;
-
-    spin_lock(&sched_admin_lock);
-    rc = param_find(name, scope_of(d, v), &index);
-    if (rc == 0 && (value < active.params[index].minimum || value > active.params[index].maximum ||
-                    (active.params[index].type == SCHED_PARAM_BOOL && value > 1)))
-        rc = -ERANGE;
-    if (rc != 0)
-        goto out;
-    if (v != NULL) {
-        param_set_vcpu(&v->sched, index, value);
-    } else {
-        struct sched_target target = {.domain = d != NULL ? &d->sched : NULL};
-        struct sched_vcpu *s;
-
-        active.param_set(active_state, &target, index, value, clock_now_ns());
-        if (d != NULL)
-            list_for_each_entry(s, &sched_all_vcpus, link)
-                if (s->domain == &d->sched)
-                    param_set_vcpu(s, index, value);
-    }
-out:
-    spin_unlock(&sched_admin_lock);
-    return rc;
-}
-
-int sched_param_get(struct domain *d, struct vcpu *v, const char *name, uint64_t *value)
-{
-    uint32_t index;
-    int rc;
-
-    spin_lock(&sched_admin_lock);
-    rc = param_find(name, scope_of(d, v), &index);
-    if (rc == 0) {
-        struct sched_target target = {.domain = d != NULL ? &d->sched : NULL};
-
-        if (v != NULL) {
-            uint64_t flags;
-            struct run_queue *rq = run_queue_lock_home(&v->sched, &flags);
-
-            target = (struct sched_target){v->sched.domain, &v->sched, &rq->queue};
-            *value = active.param_get(active_state, &target, index);
-            spin_unlock_irqrestore(&rq->lock, flags);
-        } else {
-            *value = active.param_get(active_state, &target, index);
-        }
-    }
-    spin_unlock(&sched_admin_lock);
-    return rc;
-}
-
-/* Digits of text up to one of the ends, or false. */
-static bool parse_number(const char **text, uint64_t *value)
-{
-    const char *digit = *text;
-
-    *value = 0;
-    for (; *digit >= '0' && *digit <= '9'; digit++)
-        if (__builtin_mul_overflow(*value, 10ull, value) ||
-            __builtin_add_overflow(*value, (uint64_t)(*digit - '0'), value))
-            return false;
-    if (digit == *text || (*digit != '\0' && *digit != ','))
-        return false;
-    *text = digit;
-    return true;
-}
-
-/* sched_params=name:value,... */
-static void params_from_options(void)
-{
-    const char *text = boot_options.sched_params;
-
-    while (*text != '\0') {
-        const char *colon = strchr(text, ':');
-        char name[32];
-        uint64_t value;
-        int rc;
-
-        if (colon == NULL || (size_t)(colon - text) >= sizeof(name)) {
-            log_warning("sched_params: \"%s\" is not name:value; ignored", text);
-            return;
-        }
-        memcpy(name, text, (size_t)(colon - text));
-        name[colon - text] = '\0';
-        text = colon + 1;
-        if (!parse_number(&text, &value)) {
-            log_warning("sched_params: %s wants a number; the rest is ignored", name);
-            return;
-        }
-        rc = sched_param_set(NULL, NULL, name, value);
-        if (rc != 0)
-            log_warning("sched_params: %s has no parameter %s that can be %llu (error %d)", active.name, name,
-                        (unsigned long long)value, -rc);
-        text += *text == ',';
-    }
 }
 
 /* ---- Lifetime ---- */
@@ -490,13 +414,13 @@ void sched_init(void)
         sched_machine.queues[cpu] = &rq->queue;
     }
     active = with_stubs(&sched_fallback);
-    if (wanted[0] != '\0' && module_find(wanted) == NULL) {
+    if (wanted[0] != '\0' && sched_module_find(wanted) == NULL) {
         log_warning("sched=%s: no such module; using %s", wanted, first);
         wanted = first;
     }
     if (sched_use(wanted[0] != '\0' ? wanted : first) != 0)
         log_warning("scheduler: the built-in round robin is in charge");
-    params_from_options();
+    sched_params_from_options();
     softirq_register(SOFTIRQ_SCHEDULE, sched_run);
     sched_keys_init();
 }
@@ -522,6 +446,7 @@ int sched_domain_init(struct domain *d)
     s->id = d->id;
     spin_lock(&sched_admin_lock);
     rc = data_alloc(&s->data, active.domain_bytes);
+    list_init(&s->vcpus);
     if (rc == 0) {
         active.domain_insert(active_state, s);
         list_push_back(&sched_all_domains, &s->link);
@@ -571,6 +496,7 @@ int sched_vcpu_init(struct vcpu *v)
     s->blockers = SCHED_PAUSED | SCHED_DOWN;
     s->pause_count = 1;
     s->place = SCHED_OUT;
+    s->ran_cpu = SCHED_NOWHERE;
     list_init(&s->wait_link);
 
     spin_lock(&sched_admin_lock);
@@ -583,6 +509,7 @@ int sched_vcpu_init(struct vcpu *v)
         active.vcpu_insert(active_state, &rq->queue, s, run_queue_now(rq));
         spin_unlock_irqrestore(&rq->lock, flags);
         list_push_back(&sched_all_vcpus, &s->link);
+        list_push_back(&s->domain->vcpus, &s->domain_link);
     }
     spin_unlock(&sched_admin_lock);
     return rc;
@@ -607,6 +534,7 @@ void sched_vcpu_destroy(struct vcpu *v)
     run_queue_remove_home(rq, s);
     spin_unlock_irqrestore(&rq->lock, flags);
     list_remove(&s->link);
+    list_remove(&s->domain_link);
     heap_free(s->data);
     s->data = NULL;
     s->serial = 0;

@@ -7,6 +7,9 @@
  */
 #include "run-queue.h"
 
+#define MOVE_LOOKS 16u
+#define PULL_TRIES 4u
+
 /* One time for two queues: the later of both. */
 static uint64_t common_now(struct run_queue *a, struct run_queue *b, uint64_t now_ns)
 {
@@ -37,50 +40,90 @@ struct run_queue *place_waking(struct run_queue *rq, struct sched_vcpu *s, uint6
     return to;
 }
 
-static struct sched_vcpu *movable(struct run_queue *from, uint32_t cpu)
+/* The steal of modules that have none. Among those that wait longest; no more than a few are looked at, so that a queue full of pinned vCPUs costs no more than another. */
+struct sched_vcpu *place_default_steal(void *state, struct sched_queue *from, struct sched_queue *to, uint64_t now_ns)
 {
+    struct run_queue *rq = container_of(from, struct run_queue, queue);
+    uint32_t looks = MOVE_LOOKS;
     struct sched_vcpu *s;
 
-    list_for_each_entry(s, &from->waiting, wait_link)
-        if (!READ_ONCE(s->on_cpu) && (s->affinity & cpu_bit(cpu)))
+    (void)state, (void)now_ns;
+    if (from->waiting <= to->waiting)
+        return NULL;
+    list_for_each_entry(s, &rq->waiting, wait_link) {
+        if (sched_can_move(s, to->cpu))
             return s;
+        if (--looks == 0)
+            break;
+    }
     return NULL;
 }
 
-/* Take the vCPU that waits longest from the fullest queue that has at least two more than this one. rq locked. Returns the time. */
-uint64_t place_pull(struct run_queue *rq, uint64_t now_ns)
+/* The queue with the most waiting, more than `least`, of those not in `asked`. A queue whose pCPU idles serves its own. */
+static struct run_queue *fullest(uint64_t asked, uint32_t least)
 {
-    struct run_queue *from = NULL;
-    uint32_t most = rq->queue.waiting + 1;
-    struct sched_vcpu *s;
+    struct run_queue *best = NULL;
 
     for (uint32_t cpu = 0; cpu < cpu_count; cpu++) {
-        const struct sched_queue *queue = &run_queue_of(cpu)->queue;
-        /* A queue whose pCPU still idles is about to serve its first one itself. */
-        uint32_t load = READ_ONCE(queue->running) == NULL ? 0 : READ_ONCE(queue->waiting) + 1;
+        struct run_queue *rq = run_queue_of(cpu);
+        uint32_t waiting = READ_ONCE(rq->queue.waiting);
 
-        if (load > most) {
-            most = load;
-            from = run_queue_of(cpu);
-        }
+        if (waiting <= least || READ_ONCE(rq->queue.running) == NULL || (asked & cpu_bit(cpu)))
+            continue;
+        least = waiting;
+        best = rq;
     }
-    if (from == NULL || from == rq || !spin_trylock(&from->lock))
-        return now_ns;
-    s = movable(from, rq->queue.cpu);
-    if (s != NULL) {
-        uint64_t since_ns = s->waiting_since_ns;
+    return best;
+}
 
+/* s, waiting at `from`, waits at `to` from now on. Both locked. */
+static void transfer(struct run_queue *from, struct run_queue *to, struct sched_vcpu *s, uint64_t now_ns)
+{
+    uint64_t since_ns = s->waiting_since_ns;
+
+    active.dequeue(active_state, &from->queue, s, now_ns);
+    list_remove(&s->wait_link);
+    from->queue.waiting--;
+    change_home(from, to, s, now_ns);
+    s->waiting_since_ns = min(since_ns, now_ns); /* it has waited all the while */
+    list_push_front(&to->waiting, &s->wait_link);
+    to->queue.waiting++;
+    active.enqueue(active_state, &to->queue, s, SCHED_TRANSFER, now_ns);
+    to->pulls++;
+}
+
+/* Let the module say whom this pCPU takes over from a fuller queue, if anybody. rq locked. Returns the time. */
+uint64_t place_pull(struct run_queue *rq, uint64_t now_ns)
+{
+    uint32_t least = active.steal == place_default_steal ? rq->queue.waiting : 0;
+    uint64_t asked = cpu_bit(rq->queue.cpu);
+
+    for (uint32_t tries = 0; tries < PULL_TRIES; tries++) {
+        struct run_queue *from = fullest(asked, least);
+        struct sched_vcpu *s;
+
+        if (from == NULL)
+            break;
+        asked |= cpu_bit(from->queue.cpu);
+        if (!spin_trylock(&from->lock))
+            continue;
         now_ns = common_now(from, rq, now_ns);
-        active.dequeue(active_state, &from->queue, s, now_ns);
-        list_remove(&s->wait_link);
-        from->queue.waiting--;
-        change_home(from, rq, s, now_ns);
-        s->waiting_since_ns = min(since_ns, now_ns); /* it has waited all the while */
-        list_push_front(&rq->waiting, &s->wait_link);
-        rq->queue.waiting++;
-        active.enqueue(active_state, &rq->queue, s, SCHED_TRANSFER, now_ns);
-        rq->pulls++;
+        s = checked_steal(from, rq, now_ns);
+        if (s != NULL)
+            transfer(from, rq, s, now_ns);
+        spin_unlock(&from->lock);
+        if (s != NULL)
+            break;
     }
-    spin_unlock(&from->lock);
     return now_ns;
+}
+
+/* One of the idle pCPUs, on which the one that waits longest may run, is to look for work. rq locked. */
+void place_wake_idle(struct run_queue *rq, uint64_t idle)
+{
+    const struct sched_vcpu *s = list_first_entry(&rq->waiting, struct sched_vcpu, wait_link);
+
+    idle &= s->affinity;
+    if (idle != 0)
+        softirq_raise_on((uint32_t)__builtin_ctzll(idle), SOFTIRQ_SCHEDULE);
 }

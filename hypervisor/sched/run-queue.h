@@ -13,7 +13,9 @@
 #include "timer.h"
 #include "vcpu.h"
 
-#define HOME_BUCKETS 64u
+#define SCHED_NOWHERE UINT32_MAX /* ran_cpu of a vCPU that has not run yet */
+#define HOME_BUCKETS 256u
+#define HOME_BUCKET_BITS 8
 
 struct run_queue {
     struct spinlock lock;     /* protects all of this, and the place of every vCPU whose home it is */
@@ -29,6 +31,7 @@ struct run_queue {
     uint32_t homed;           /* vCPUs at home here */
     void *data_next;          /* module data prepared for a change of module */
     uint64_t runs, switches, preemptions, pulls; /* counters */
+    uint64_t busy_ns; /* time charged to vCPUs here */
     struct sched_vcpu *home[HOME_BUCKETS]; /* every vCPU at home here, by address: so a pointer from a module can be checked unread */
 } aligned_to(64);
 
@@ -56,7 +59,7 @@ enum sched_fault {
     FAULT_COUNT
 };
 extern uint64_t sched_fault_counts[FAULT_COUNT];
-extern const char *const sched_fault_names[FAULT_COUNT];
+extern const char *const sched_fault_names[FAULT_COUNT]; /* what the module did, for a sentence */
 
 static inline struct vcpu *vcpu_of(struct sched_vcpu *s)
 {
@@ -81,9 +84,8 @@ static inline uint64_t run_queue_now(struct run_queue *rq)
 
 static inline struct sched_vcpu **home_bucket(struct run_queue *rq, const struct sched_vcpu *s)
 {
-    uintptr_t address = (uintptr_t)s;
-
-    return &rq->home[((address >> 6) ^ (address >> 12) ^ (address >> 18)) % HOME_BUCKETS];
+    /* Multiplicative hashing: vCPUs lie some pages apart, and any such distance spreads well. */
+    return &rq->home[((uint64_t)(uintptr_t)s * 0x9e3779b97f4a7c15ull) >> (64 - HOME_BUCKET_BITS)];
 }
 
 static inline void run_queue_lock_all(uint64_t *flags)
@@ -109,11 +111,23 @@ void run_queue_set_slice(struct run_queue *rq, uint64_t now_ns, uint64_t slice_n
 
 /* checked-pick.c */
 struct sched_vcpu *checked_pick(struct run_queue *rq, uint64_t now_ns, uint64_t *slice_ns, enum sched_fault *fault);
+struct sched_vcpu *checked_steal(struct run_queue *from, struct run_queue *to, uint64_t now_ns);
 uint32_t checked_pick_cpu(struct run_queue *rq, const struct sched_vcpu *s, uint64_t now_ns);
 
 /* place.c */
 struct run_queue *place_waking(struct run_queue *rq, struct sched_vcpu *s, uint64_t now_ns);
 uint64_t place_pull(struct run_queue *rq, uint64_t now_ns);
+struct sched_vcpu *place_default_steal(void *state, struct sched_queue *from, struct sched_queue *to, uint64_t now_ns);
+void place_wake_idle(struct run_queue *rq, uint64_t idle);
+
+/* Somebody stays waiting here: let a pCPU that idles come for it. */
+static inline void place_offer(struct run_queue *rq)
+{
+    uint64_t idle = READ_ONCE(sched_machine.idle_mask) & ~cpu_bit(rq->queue.cpu);
+
+    if (unlikely(idle != 0))
+        place_wake_idle(rq, idle);
+}
 
 /* watchdog.c */
 void slice_timer_fired(void *rq);
@@ -129,6 +143,36 @@ static inline void watchdog_watch(struct run_queue *rq, uint64_t now_ns)
 
 /* module.c: the module has failed; the fallback takes over, unless somebody else has seen to it. Context: no lock held. */
 void sched_replace_failed(enum sched_fault fault, const char *module, const char *detail);
+
+/* Which module ran when, and what became of the last one. Lock: sched_admin_lock. */
+struct sched_history {
+    uint64_t since_ns, uses;
+    uint64_t dropped_ns;
+    char dropped[32], dropped_why[96];
+};
+extern struct sched_history sched_history;
+
+/* Parameter values that outlive a change of module: those of one name in both. kept.c */
+#define SCHED_KEPT_MAX 32u
+struct sched_kept {
+    struct {
+        uint32_t from, to;     /* index in the old and the new table */
+        bool of_domain, of_vcpu; /* settable there in both */
+    } pairs[SCHED_KEPT_MAX];
+    uint32_t count;
+    const struct sched_parameter *params; /* of the new module */
+    uint64_t *values; /* first of the domains, then of the vCPUs, in the order of their lists: a value for each pair */
+};
+/* Read what the active module says; -ENOMEM. Administration lock held, no queue's. Then kept->values is the caller's to free. */
+int must_check sched_kept_collect(struct sched_kept *kept, const struct sched_ops *next);
+/* Set them in the new module, now active. Administration lock held; all queues locked. */
+void sched_kept_give_vcpus(const struct sched_kept *kept, uint64_t now_ns);
+/* The same for domains; no queue locked. */
+void sched_kept_give_domains(const struct sched_kept *kept, uint64_t now_ns);
+
+/* params.c */
+bool sched_param_in_range(const struct sched_parameter *param, uint64_t value);
+void sched_params_from_options(void);
 
 /* keys.c */
 void sched_keys_init(void);

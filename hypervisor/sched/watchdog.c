@@ -3,7 +3,7 @@
  * The two timers of a run queue: the end of a slice, and the watch over whoever waits.
  *
  * The watchdog's bound is boot_options.watchdog_ms for each vCPU that waits at the queue (ten that share a pCPU fairly wait ten times
- * as long). Its timer is armed only while somebody waits beside a running vCPU. A timer that itself comes late tells of a
+ * as long), and the time for which the module says that it may park one. Its timer is armed only while somebody waits after a decision. A timer that itself comes late tells of a
  * machine that stood still, which is no fault of the module's. Tests: test-bad-modules.c.
  */
 #include "run-queue.h"
@@ -29,7 +29,7 @@ void slice_timer_fired(void *arg)
 
 static uint64_t watch_bound_ns(const struct run_queue *rq)
 {
-    return boot_options.watchdog_ms * NS_PER_MS * max(rq->queue.waiting, 1u);
+    return boot_options.watchdog_ms * NS_PER_MS * max(rq->queue.waiting, 1u) + active.park_max_ns;
 }
 
 static void watch_until(struct run_queue *rq, uint64_t due_ns)
@@ -56,7 +56,7 @@ void watchdog_fired(void *arg)
     char detail[64];
 
     rq->watching = false;
-    if (rq->queue.waiting == 0 || name == sched_fallback.name || bound_ns == 0)
+    if (rq->queue.waiting == 0 || name == sched_fallback.name || boot_options.watchdog_ms == 0)
         goto out;
     longest = list_first_entry(&rq->waiting, struct sched_vcpu, wait_link);
     if (now_ns < longest->waiting_since_ns + bound_ns) {

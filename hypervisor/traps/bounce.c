@@ -105,6 +105,7 @@ void guest_event_upcall(struct regs *regs)
         v->info->evtchn_upcall_mask = 1; /* nowhere to go yet: as if the guest had masked */
         return;
     }
+    v->upcalls++;
     bounce_to(v, regs, v->event_entry, true, NULL, 0);
 }
 

@@ -179,7 +179,7 @@ from_guest_kernel:
         jae     1f
         mov     %r10, %rcx
         mov     %eax, %eax
-        lea     hypercall_table(%rip), %r11
+        mov     hypercall_dispatch(%rip), %r11 /* hypercall_table, but while hypercalls are traced */
         call    *(%r11,%rax,8)
         mov     %rax, REGS_rax(%rsp)
         jmp     return_to_guest

@@ -8,12 +8,12 @@
 #include "cpu.h"
 #include "domain.h"
 #include "guest-access.h"
+#include "trace.h"
 #include "vcpu.h"
 
 #include <hv/errno.h>
 #include <xen/xen.h>
 
-typedef long (*hypercall_fn)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 #define HYPERCALL_COUNT 64 /* HYPERCALL_COUNT of entry.S */
 
 static long hypercall_unknown(void)
@@ -65,6 +65,32 @@ const hypercall_fn hypercall_table[HYPERCALL_COUNT] = {
     [__HYPERVISOR_domctl + 1 ... HYPERCALL_COUNT - 1] = ENTRY(hypercall_unknown),
 };
 
+/* ---- Traced ---- */
+
+/* Instead of every function while hypercalls are traced; the number is still where the guest left it. */
+static long hypercall_detour(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    struct vcpu *v = current_vcpu();
+    uint32_t nr = (uint32_t)guest_regs()->rax; /* entry.S has checked it */
+    long result;
+
+    trace_vcpu(COLLET_TRACE_HYPERCALL_ENTER, v, nr, 0);
+    result = hypercall_table[nr](a1, a2, a3, a4, a5);
+    trace_vcpu(COLLET_TRACE_HYPERCALL, v, nr, (uint64_t)result);
+    return result;
+}
+
+static const hypercall_fn detours[HYPERCALL_COUNT] = {[0 ... HYPERCALL_COUNT - 1] = hypercall_detour};
+
+const hypercall_fn *hypercall_dispatch = hypercall_table;
+
+void hypercalls_trace(bool on)
+{
+    __atomic_store_n(&hypercall_dispatch, on ? detours : hypercall_table, __ATOMIC_RELEASE);
+}
+
+/* ---- Multicall ---- */
+
 /* Not inside a multicall: itself, and what replaces the registers that the multicall answers in. */
 static bool allowed_in_multicall(uint64_t op)
 {
@@ -84,6 +110,7 @@ long hypercall_multicall(uint64_t calls, unsigned int count)
                                                                   call.args[4]);
         else
             call.result = (unsigned long)(long)-ENOSYS;
+        trace_vcpu(COLLET_TRACE_HYPERCALL, current_vcpu(), call.op, call.result);
         if (copy_to_guest(calls + offsetof(struct multicall_entry, result), &call.result, sizeof(call.result)) != 0)
             return -EFAULT;
         preempt_point();

@@ -13,6 +13,7 @@
 #include "emulate.h"
 #include "guest-access.h"
 #include "log.h"
+#include "trace.h"
 #include "traps.h"
 #include "vcpu.h"
 
@@ -48,6 +49,11 @@ uint64_t exception_fixup(uint64_t rip)
 #define PF_RESERVED 8u
 #define PF_FETCH 16u
 
+static inline void trace_fault(const struct vcpu *v, const struct regs *regs, uint64_t where)
+{
+    trace_vcpu(COLLET_TRACE_FAULT, v, regs->vector | (uint64_t)regs->error_code << 32, where);
+}
+
 void trap_guest_page_fault(struct regs *regs)
 {
     struct vcpu *v = current_vcpu();
@@ -55,6 +61,7 @@ void trap_guest_page_fault(struct regs *regs)
 
     irq_enable();
     v->faults++;
+    trace_fault(v, regs, address);
     if (unlikely(regs->error_code & PF_RESERVED)) {
         domain_crash(v->domain, "v%u: reserved bits in the page table for %#lx", v->id, (unsigned long)address);
         return;
@@ -116,6 +123,7 @@ void trap_guest_exception(struct regs *regs)
     struct vcpu *v = current_vcpu();
 
     v->faults++;
+    trace_fault(v, regs, regs->rip);
     switch (regs->vector) {
     case TRAP_GP:
         if (regs->error_code == 0 ? emulate_privileged(v, regs) : software_interrupt(v, regs))
