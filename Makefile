@@ -8,7 +8,8 @@ endif
 DEBUG ?= 0
 SCHED ?=
 CPUS ?= 2
-MEM ?= 1G
+MEM ?= 2G
+DOM0_MEM ?= 512M
 BUILD := build
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
@@ -39,16 +40,16 @@ $(HV_OBJECTS) $(HV_OFFSETS): | check-deps
 ## Running
 QEMU := qemu-system-x86_64 -accel tcg -cpu max,-smap -smp $(CPUS) -m $(MEM)
 DOM0_LINE = console=hvc0 acpi=off pci=off swiotlb=noforce initcall_blacklist=cmos_init nr_cpus=$(CPUS) nopvspin quiet $(DOM0_ARGS)
-COLLET_LINE = console=com1 $(if $(SCHED),sched=$(SCHED)) $(COLLET_ARGS)
+COLLET_LINE = console=com1 dom0_mem=$(DOM0_MEM) $(if $(SCHED),sched=$(SCHED)) $(COLLET_ARGS)
 
 .PHONY: run
-run: hypervisor $(DOM0_KERNEL) $(DOM0_INITRD) ##- boot Debian's kernel as Domain0 in QEMU, with a shell (SCHED=rr CPUS=4 MEM=2G COLLET_ARGS=... DOM0_ARGS=...)
+run: hypervisor $(DOM0_KERNEL) $(DOM0_RAMDISK) ##- boot Debian's kernel as Domain0 in QEMU, with a shell and all to make guests (SCHED=rr CPUS=4 MEM=4G DOM0_MEM=1G COLLET_ARGS=... DOM0_ARGS=...)
 	@echo 'Starting; the shell takes some seconds. Leave with `poweroff` in it, or Ctrl-A x.'
 	@echo '$(QEMU) -nographic -kernel $(HV_IMAGE) ...'
-	$(QEMU) -nographic -kernel $(HV_IMAGE) -append "$(strip $(COLLET_LINE))" -initrd "$(DOM0_KERNEL) $(DOM0_LINE),$(DOM0_INITRD)"
+	$(QEMU) -nographic -kernel $(HV_IMAGE) -append "$(strip $(COLLET_LINE))" -initrd "$(DOM0_KERNEL) $(DOM0_LINE),$(DOM0_RAMDISK)"
 
 .PHONY: demo
-demo: hypervisor $(DOM0_KERNEL) $(DOM0_INITRD) $(DRIVE) ##- the same without hands: boots, looks about, works a little, powers off; under two minutes
+demo: hypervisor $(DOM0_KERNEL) $(DOM0_RAMDISK) $(JQ_OVERLAY) $(DRIVE) ##- without hands: three guests share a CPU by weight, under several schedulers and a policy plugin; under four minutes
 	@tests/boot/demo.sh
 
 ## House-keeping

@@ -50,3 +50,9 @@ $(DOMU_ARCHIVE): $(addprefix $(IMAGE)/,make-domu.sh fetch-deb.sh pack.sh) $(wild
 dom0: $(DOM0_RAMDISK) ##- Domain0's programs and its whole ramdisk: build/dom0.cpio
 $(DOM0_RAMDISK): $(DOM0_INITRD) $(DOM0_TOOLS) $(DOMU_ARCHIVE) dom0-programs FORCE
 	@$(IMAGE)/make-own.sh $@ $(BUILD)/dom0 $(DOM0_INITRD) $(DOM0_TOOLS) $(DOMU_ARCHIVE)
+
+# Only tests have it: reads what `collet --json` prints.
+JQ_OVERLAY := $(DEBIAN)/jq.cpio
+$(JQ_OVERLAY): $(IMAGE)/make-overlay.sh $(IMAGE)/pack.sh $(IMAGE)/fetch-deb.sh | check-deps
+	@mkdir -p $(DEBIAN)
+	@$(IMAGE)/make-overlay.sh $@ $(DEBIAN)/packages jq
