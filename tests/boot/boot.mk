@@ -23,4 +23,4 @@ test-domains: hypervisor $(DOMAINS_IMAGES) $(DRIVE) ##- guests, schedulers, plug
 	@tests/boot/domains/run.sh $(BOOTS)
 
 test-scale: hypervisor $(DOMAINS_IMAGES) $(DRIVE) ##- 100 tiny domains and 20 Debian kernels at once: needs 13 GiB
-	@tests/boot/domains/scale.sh full
+	@tests/boot/domains/run.sh scale

@@ -3,7 +3,8 @@
 #
 # Boots the whole: Domain0 with its toolstack, and guests under it. Result lines: "ok - ..." and "not ok - ...".
 #
-#   run.sh [BOOT...]     boots: basic lifecycle smp daemons (each runs the script of that name here in Domain0), all (one boot for all four: the default)
+#   run.sh [BOOT...]     boots: basic lifecycle smp daemons (each runs the script of that name here in Domain0), all (one boot for all four); scale-small (20 tiny
+#                        domains and 4 Debian kernels), scale (100 and 20: set MEM=12G). None named: all scale-small
 #
 # Environment: BUILD (build), IMAGE (the hypervisor, build/collet), MEM (of the machine, 2G), CPUS (2), SLOW a factor for all time limits. Consoles are kept in
 # build/tests/domains-<boot>.log. Each boot ends with an audit: when Domain0 has powered off, every frame of the machine is where it belongs.
@@ -25,12 +26,12 @@ cp "$here"/*.sh "$out/domains-overlay/test/"
 cat "$build/dom0.cpio" "$build/debian/jq.cpio" "$out/domains-overlay.cpio" >"$out/dom0-domains.cpio"
 kernel_line="console=hvc0 acpi=off pci=off swiotlb=noforce initcall_blacklist=cmos_init nopvspin quiet"
 
-# boot NAME SCRIPT+SCRIPT... SECONDS
+# boot NAME SCRIPT+SCRIPT... SECONDS [WORDS]
 boot() {
     "$build/tests/drive" -l "$out/domains-$1.log" -p "domains: " -T "$((($3 + 120) * slow))" - -- \
         qemu-system-x86_64 -accel tcg -cpu max,-smap -smp "$cpus" -m "${MEM:-2G}" -display none -serial stdio -monitor none -no-reboot \
         -kernel "$image" -append "console=com1 audit dom0_mem=${DOM0_MEM:-640M} ${COLLET_ARGS:-}" \
-        -initrd "$build/debian/vmlinux $kernel_line nr_cpus=$cpus collet.run=/test/all.sh test.scripts=$2,$out/dom0-domains.cpio" <<END || failed=1
+        -initrd "$build/debian/vmlinux $kernel_line nr_cpus=$cpus collet.run=/test/all.sh test.scripts=$2 ${4:-},$out/dom0-domains.cpio" <<END || failed=1
 follow $(($3 * slow)) /^checks: done/ the checks came to their end
 send \n
 exit $((60 * slow)) poweroff ends QEMU
@@ -40,11 +41,13 @@ count 1 /^\(collet\) audit: .* 0 differences/ every frame is accounted for
 END
 }
 
-[ $# != 0 ] || set -- all
+[ $# != 0 ] || set -- all scale-small
 for name; do
     echo "# boot: domains $name"
     started=$(date +%s)
     case $name in
+    scale-small) boot scale-small scale-guest 400 "test.tiny=20 test.debian=4" ;;
+    scale) DOM0_MEM=1G MEM=${MEM:-12G} boot scale scale-guest 1500 "test.tiny=100 test.debian=20" ;;
     all) boot all basic+lifecycle+smp+daemons 900 ;;
     *) boot "$name" "$name" 400 ;;
     esac

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+#
+# Runs in Domain0 for `make demo`: three guests with weights 1:2:4 on one CPU, the scheduler swapped under them, and what a latency policy does for a fourth.
+. /test/lib.sh
+
+say() { printf '\n\033[1m$ %s\033[0m\n' "$*"; sh -c "$*"; }
+part() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+summary=/tmp/summary
+: >$summary
+failed=0
+# line OK TEXT: a row of the summary.
+row() { printf '  %-56s %s\n' "$2" "$1" >>$summary; [ "$1" != WRONG ] || failed=1; }
+
+part "Domain0: an unmodified Debian kernel"
+say cat /sys/hypervisor/type
+say uname -r
+say collet version
+within 20 sh -c 'collet plugin list >/dev/null 2>&1'
+
+part "Three guests, unmodified Debian kernels too, on CPU 1; Domain0 keeps to CPU 0"
+c vcpu pin Domain-0 0 2>/dev/null || c vcpu pin 0 0
+for weight in 1 2 4; do
+    definition "w$weight" "cpus = 1" "cmdline = console=hvc0 pci=off quiet domu.name=w$weight domu.run=spin" "[sched]" "weight = $weight"
+    started=$(uptime_cs)
+    limit=150 c create "/tmp/w$weight.ini" >/dev/null || row WRONG "create w$weight"
+    created=$(uptime_cs)
+    within 60 spoke "w$weight" 'domU: hello' || row WRONG "w$weight speaks"
+    echo "w$weight: created in $(((created - started) / 100)).$(((created - started) % 100 / 10)) s, its user space spoke $((($(uptime_cs) - created) / 100)) s later"
+done
+say cat /tmp/w4.ini
+say collet list
+
+# shares NAME TOLERANCE-PERMILLE SECONDS W1 W2 W4: what each got of the three's time, beside what these weights promise.
+run_times() { c list --json | jq -c '[.domains[] | {key: .name, value: .run_ns}] | from_entries'; }
+shares() {
+    before=$(run_times)
+    sleep "$3"
+    after=$(run_times)
+    echo "measured $3 s under $1:"
+    jq -nr --argjson b "$before" --argjson a "$after" --argjson w "{\"w1\": $4, \"w2\": $5, \"w4\": $6}" --argjson tolerance "$2" '
+        ([$w[]] | add) as $weights | [$w | keys[] | {name: ., ran: ($a[.] - $b[.]), want: ($w[.] / $weights)}] as $all | ([$all[].ran] | add) as $sum
+        | ($all[] | "  \(.name): \(.ran / 1e9 * 1000 | round / 1000) s = \(.ran / $sum * 10000 | round / 100)% of the three, promised \(.want * 10000 | round / 100)%"),
+          ([$all[] | (.ran / $sum / .want - 1) | if . < 0 then -. else . end] | max) as $worst
+        | "worst: \($worst * 10000 | round / 100)% off", (if $worst * 1000 <= $tolerance then "within" else "outside" end)' >/tmp/shares
+    grep -v -E '^(within|outside)$' /tmp/shares
+    if grep -q '^within$' /tmp/shares; then verdict=ok; else verdict=WRONG; fi
+    row "$verdict" "$1: $(grep -o '[0-9.]*% of' /tmp/shares | tr -d '\n' | sed 's/ of/ : /g; s/ : $//'), $(grep '^worst' /tmp/shares)"
+}
+part "Shares by weight"
+shares "bvt 1:2:4" 10 20 1 2 4
+part "Another scheduler takes over while they run: rr knows no weights"
+say collet sched use rr
+shares "rr 1:1:1" 10 10 1 1 1
+part "And a second swap"
+say collet sched use bvt
+shares "bvt 1:2:4 again" 10 20 1 2 4
+say collet sched show
+
+part "A guest that sleeps a millisecond at a time, beside the three"
+definition quick "cpus = 1" "latency = 2ms" "cmdline = console=hvc0 pci=off quiet domu.name=quick domu.run=latency"
+c create /tmp/quick.ini >/dev/null || row WRONG "create quick"
+within 90 spoke quick 'domU: hello' || row WRONG "quick speaks"
+# percentiles SECONDS: from becoming runnable to running, by the hypervisor's histogram over that time. Sets p50, p90, p99 (upper bounds of buckets, us).
+buckets() { c info quick --json | jq -c '.domain.vcpus[0].latency_buckets'; }
+percentiles() {
+    before=$(buckets)
+    sleep "$1"
+    after=$(buckets)
+    set -- $(jq -nr --argjson b "$before" --argjson a "$after" '
+        [range(0; $a | length) | $a[.] - $b[.]] as $d | ($d | add) as $n
+        | ([500, 900, 990][] as $p | first(range(0; $d | length) as $i | select(([$d[0:$i + 1][]] | add) * 1000 >= $n * $p) | $i) | pow(2; .)), $n')
+    p50=$1 p90=$2 p99=$3
+    echo "$4 wake-ups; half ran within $p50 us, 90% within $p90 us, 99% within $p99 us"
+}
+sleep 2
+percentiles 12
+row "" "wake-up latency before: p50 $p50 us, p90 $p90 us, p99 $p99 us"
+before_p90=$p90
+say collet plugin load latency
+within 10 sh -c 'collet sched get quick | grep -qi warp' || true
+sleep 3
+say collet plugin show latency
+percentiles 12
+row "$([ "$p90" -lt "$before_p90" ] && echo ok || echo WRONG)" "with plugin latency:    p50 $p50 us, p90 $p90 us, p99 $p99 us"
+shares "bvt 1:2:4 beside it" 30 10 1 2 4
+say collet list
+
+part "What Domain0's kernel and programs can do meanwhile"
+say 'time sh -c "i=0; while [ \$i -lt 300 ]; do /bin/true; i=\$((i + 1)); done"'
+for name in w1 w2 w4 quick; do c destroy $name; done
+say collet list
+printf '\n---- what was seen ----\n'
+cat $summary
+echo "demo: $([ $failed = 0 ] && echo 'all as promised' || echo 'NOT as promised')"
+exit $failed
