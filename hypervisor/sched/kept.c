@@ -2,8 +2,8 @@
 /*
  * Values that are kept when one module follows another: each parameter of the old one that the new one has too, under the same name and of the same type.
  *
- * They are read before the queues are locked - the administration lock keeps them as they are - and set while nobody runs on the new module yet, so that its first
- * decision already knows the weights. A value that the new module does not allow is left at the new module's own. Contract: run-queue.h. Tests: test-params.c.
+ * They are read while the old module is in charge - the administration lock keeps them as they are - and made in the new one right after it has taken over, domain by domain and as a user's
+ * settings are. What the new module does not allow is left at the module's own. Contract: run-queue.h. Tests: test-params.c.
  */
 #include "run-queue.h"
 
@@ -12,114 +12,92 @@
 
 #include <hv/errno.h>
 
+#define PAIRS_MAX 32u
 #define HEAP_BYTES_MAX (2ul << 20)
 
-static void add_pair(struct sched_kept *kept, uint32_t from, uint32_t to)
-{
-    const struct sched_parameter *a = &active.params[from], *b = &kept->params[to];
-    uint32_t both = a->scopes & b->scopes;
+/* A parameter that two modules share. */
+struct pair {
+    uint32_t from, to; /* index in the old and the new table */
+    uint32_t scopes;   /* settable there in both */
+};
 
-    if (strcmp(a->name, b->name) != 0 || a->type != b->type || !(both & (SCHED_SCOPE_DOMAIN | SCHED_SCOPE_VCPU)) || kept->count == SCHED_KEPT_MAX)
-        return;
-    kept->pairs[kept->count].from = from;
-    kept->pairs[kept->count].to = to;
-    kept->pairs[kept->count].of_domain = (both & SCHED_SCOPE_DOMAIN) != 0;
-    kept->pairs[kept->count].of_vcpu = (both & SCHED_SCOPE_VCPU) != 0;
-    kept->count++;
+static uint32_t find_pairs(const struct sched_ops *next, struct pair *pairs)
+{
+    uint32_t count = 0;
+
+    for (uint32_t from = 0; from < active.param_count; from++) {
+        for (uint32_t to = 0; to < next->param_count && count < PAIRS_MAX; to++) {
+            const struct sched_parameter *a = &active.params[from], *b = &next->params[to];
+            uint32_t scopes = a->scopes & b->scopes & (SCHED_SCOPE_DOMAIN | SCHED_SCOPE_VCPU);
+
+            if (strcmp(a->name, b->name) == 0 && a->type == b->type && scopes != 0)
+                pairs[count++] = (struct pair){from, to, scopes};
+        }
+    }
+    return count;
 }
 
-static uint64_t domain_value(struct sched_domain *d, uint32_t index)
+static void keep(struct sched_kept *kept, const struct sched_ops *next, struct sched_target target, const struct pair *pair)
 {
-    struct sched_target target = {.domain = d};
+    uint64_t value = active.param_get(active_state, &target, pair->from);
 
-    return active.param_get(active_state, &target, index);
+    target.queue = NULL;
+    if (sched_param_in_range(&next->params[pair->to], value))
+        kept->settings[kept->count++] = (struct sched_setting){target, pair->to, value};
 }
 
-/* A parameter of domains alone is set in each of their vCPUs too: the domain's value. */
-static void collect_vcpu(const struct sched_kept *kept, struct sched_vcpu *s, uint64_t *value)
+static void keep_domain(struct sched_kept *kept, const struct sched_ops *next, struct sched_domain *d, const struct pair *pairs, uint32_t count)
 {
-    uint64_t flags;
-    struct run_queue *rq = run_queue_lock_home(s, &flags);
-    struct sched_target target = {.domain = s->domain, .vcpu = s, .queue = &rq->queue};
+    struct sched_vcpu *s;
 
-    for (uint32_t i = 0; i < kept->count; i++)
-        value[i] = kept->pairs[i].of_vcpu ? active.param_get(active_state, &target, kept->pairs[i].from)
-                                          : domain_value(s->domain, kept->pairs[i].from);
-    spin_unlock_irqrestore(&rq->lock, flags);
+    for (uint32_t i = 0; i < count; i++)
+        if (pairs[i].scopes & SCHED_SCOPE_DOMAIN)
+            keep(kept, next, (struct sched_target){.domain = d}, &pairs[i]);
+    list_for_each_entry(s, &d->vcpus, domain_link) {
+        uint64_t flags;
+        struct run_queue *rq = run_queue_lock_home(s, &flags);
+
+        for (uint32_t i = 0; i < count; i++)
+            if (pairs[i].scopes & SCHED_SCOPE_VCPU)
+                keep(kept, next, (struct sched_target){d, s, &rq->queue}, &pairs[i]);
+        spin_unlock_irqrestore(&rq->lock, flags);
+    }
 }
 
 int sched_kept_collect(struct sched_kept *kept, const struct sched_ops *next)
 {
+    struct pair pairs[PAIRS_MAX];
+    uint32_t count = find_pairs(next, pairs);
     struct sched_domain *d;
     struct sched_vcpu *s;
-    uint64_t targets = 0, *value;
+    uint64_t bytes = 0;
 
-    kept->params = next->params;
-    for (uint32_t from = 0; from < active.param_count; from++)
-        for (uint32_t to = 0; to < next->param_count; to++)
-            add_pair(kept, from, to);
     list_for_each_entry(d, &sched_all_domains, link)
-        targets++;
+        bytes += count * sizeof(kept->settings[0]);
     list_for_each_entry(s, &sched_all_vcpus, link)
-        targets++;
-    if (kept->count == 0 || targets == 0) {
-        kept->count = 0;
+        bytes += count * sizeof(kept->settings[0]);
+    if (bytes == 0)
         return 0;
-    }
-    if (targets * kept->count * sizeof(*value) > HEAP_BYTES_MAX)
+    if (bytes > HEAP_BYTES_MAX)
         return -ENOMEM;
-    kept->values = heap_alloc(targets * kept->count * sizeof(*value));
-    if (kept->values == NULL)
+    kept->settings = heap_alloc(bytes);
+    if (kept->settings == NULL)
         return -ENOMEM;
-    value = kept->values;
     list_for_each_entry(d, &sched_all_domains, link)
-        for (uint32_t i = 0; i < kept->count; i++)
-            *value++ = kept->pairs[i].of_domain ? domain_value(d, kept->pairs[i].from) : 0;
-    list_for_each_entry(s, &sched_all_vcpus, link) {
-        collect_vcpu(kept, s, value);
-        value += kept->count;
-    }
+        keep_domain(kept, next, d, pairs, count);
     return 0;
 }
 
-static void give(const struct sched_kept *kept, const struct sched_target *target, uint32_t pair, uint64_t value, uint64_t now_ns)
+void sched_kept_give(const struct sched_kept *kept)
 {
-    uint32_t to = kept->pairs[pair].to;
+    uint32_t first, end;
 
-    if (sched_param_in_range(&kept->params[to], value))
-        active.param_set(active_state, target, to, value, now_ns);
-}
+    for (first = 0; first < kept->count; first = end) {
+        const struct sched_setting *settings = &kept->settings[first];
 
-void sched_kept_give_domains(const struct sched_kept *kept, uint64_t now_ns)
-{
-    const uint64_t *value = kept->values;
-    struct sched_domain *d;
-
-    if (kept->count == 0)
-        return;
-    list_for_each_entry(d, &sched_all_domains, link) {
-        struct sched_target target = {.domain = d};
-
-        for (uint32_t i = 0; i < kept->count; i++, value++)
-            if (kept->pairs[i].of_domain)
-                give(kept, &target, i, *value, now_ns);
-    }
-}
-
-void sched_kept_give_vcpus(const struct sched_kept *kept, uint64_t now_ns)
-{
-    const uint64_t *value = kept->values;
-    struct sched_domain *d;
-    struct sched_vcpu *s;
-
-    if (kept->count == 0)
-        return;
-    list_for_each_entry(d, &sched_all_domains, link)
-        value += kept->count;
-    list_for_each_entry(s, &sched_all_vcpus, link) {
-        struct sched_target target = {.domain = s->domain, .vcpu = s, .queue = &run_queue_of(s->cpu)->queue};
-
-        for (uint32_t i = 0; i < kept->count; i++, value++)
-            give(kept, &target, i, *value, now_ns);
+        for (end = first; end < kept->count && kept->settings[end].target.domain == settings->target.domain; end++)
+            ;
+        if (sched_settings_check(settings, end - first) == 0)
+            sched_settings_make(settings, end - first);
     }
 }

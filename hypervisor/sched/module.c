@@ -230,8 +230,8 @@ static void withdraw_all(uint64_t now_ns)
         active.domain_remove(active_state, d);
 }
 
-/* Give every vCPU to the active module, with the values that it keeps, the waiting ones in the order in which they wait. All queues locked. */
-static void hand_over_all(const struct sched_kept *kept, uint64_t now_ns)
+/* Give every vCPU to the active module, the waiting ones in the order in which they wait. All queues locked. */
+static void hand_over_all(uint64_t now_ns)
 {
     struct sched_domain *d;
     struct sched_vcpu *s;
@@ -242,7 +242,6 @@ static void hand_over_all(const struct sched_kept *kept, uint64_t now_ns)
         active.domain_insert(active_state, d);
     list_for_each_entry(s, &sched_all_vcpus, link)
         active.vcpu_insert(active_state, &run_queue_of(s->cpu)->queue, s, now_ns);
-    sched_kept_give_vcpus(kept, now_ns);
     for (uint32_t cpu = 0; cpu < cpu_count; cpu++) {
         struct run_queue *rq = run_queue_of(cpu);
 
@@ -306,17 +305,17 @@ static int change_module(const struct sched_ops *ops, bool orderly)
     swap_data();
     active = full;
     active_state = state;
-    hand_over_all(&kept, now_ns);
+    hand_over_all(now_ns);
     run_queue_unlock_all(flags);
 
-    sched_kept_give_domains(&kept, now_ns);
+    sched_kept_give(&kept);
     note_use(ops, now_ns);
     for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
         softirq_raise_on(cpu, SOFTIRQ_SCHEDULE);
     former.destroy(former_state);
     state = former_state;
 free_kept:
-    heap_free(kept.values);
+    heap_free(kept.settings);
 free_data:
     next_data_free();
 free_state:

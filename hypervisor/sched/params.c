@@ -42,15 +42,9 @@ static struct sched_vcpu *vcpu_by_id(struct sched_domain *d, uint32_t id)
 }
 
 /* What an entry is about; administration lock held. */
-struct place {
-    struct sched_domain *domain;
-    struct sched_vcpu *vcpu;
-    uint32_t index;
-};
-
-static int entry_find(const struct sched_param_entry *e, struct place *p)
+static int entry_find(const struct sched_param_entry *e, struct sched_setting *s)
 {
-    *p = (struct place){0};
+    *s = (struct sched_setting){.value = e->value};
     switch (e->scope) {
     case SCHED_SCOPE_MODULE:
         break;
@@ -58,17 +52,17 @@ static int entry_find(const struct sched_param_entry *e, struct place *p)
     case SCHED_SCOPE_VCPU:
         if (e->domain == NULL || !e->domain->sched.known)
             return -ESRCH;
-        p->domain = &e->domain->sched;
+        s->target.domain = &e->domain->sched;
         break;
     default:
         return -EINVAL;
     }
     if (e->scope == SCHED_SCOPE_VCPU) {
-        p->vcpu = vcpu_by_id(p->domain, e->vcpu);
-        if (p->vcpu == NULL)
+        s->target.vcpu = vcpu_by_id(s->target.domain, e->vcpu);
+        if (s->target.vcpu == NULL)
             return -ENOENT;
     }
-    return param_find(e->name, e->scope, &p->index);
+    return param_find(e->name, e->scope, &s->index);
 }
 
 static bool module_is_active(const char *name)
@@ -92,29 +86,46 @@ static void set_vcpu(struct sched_vcpu *s, uint32_t index, uint64_t value, uint6
     spin_unlock_irqrestore(&rq->lock, flags);
 }
 
-static void set_place(const struct place *p, uint64_t value, uint64_t *touched)
+static void make_setting(const struct sched_setting *setting, uint64_t *touched)
 {
-    struct sched_target target = {.domain = p->domain};
+    const struct sched_target *target = &setting->target;
     struct sched_vcpu *s;
 
-    if (p->vcpu != NULL) {
-        set_vcpu(p->vcpu, p->index, value, touched);
+    if (target->vcpu != NULL) {
+        set_vcpu(target->vcpu, setting->index, setting->value, touched);
         return;
     }
-    active.param_set(active_state, &target, p->index, value, clock_now_ns());
-    if (p->domain != NULL)
-        list_for_each_entry(s, &p->domain->vcpus, domain_link)
-            set_vcpu(s, p->index, value, touched);
+    active.param_set(active_state, target, setting->index, setting->value, clock_now_ns());
+    if (target->domain != NULL)
+        list_for_each_entry(s, &target->domain->vcpus, domain_link)
+            set_vcpu(s, setting->index, setting->value, touched);
 }
 
-static int check_all(const struct sched_param_entry *entries, uint32_t count, uint32_t *failed)
+/* Each makes sense by itself; do they together? */
+int sched_settings_check(const struct sched_setting *settings, uint32_t count)
 {
-    struct place p;
+    int rc = active.param_check != NULL ? active.param_check(active_state, settings, count) : 0;
 
+    return rc == 0 || rc == -ENOSPC ? rc : -EINVAL;
+}
+
+void sched_settings_make(const struct sched_setting *settings, uint32_t count)
+{
+    uint64_t touched = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        make_setting(&settings[i], &touched);
+    /* The running slices were reckoned with the old values. */
+    for (; touched != 0; touched &= touched - 1)
+        softirq_raise_on((uint32_t)__builtin_ctzll(touched), SOFTIRQ_SCHEDULE);
+}
+
+static int find_all(const struct sched_param_entry *entries, struct sched_setting *settings, uint32_t count, uint32_t *failed)
+{
     for (uint32_t i = 0; i < count; i++) {
-        int rc = entry_find(&entries[i], &p);
+        int rc = entry_find(&entries[i], &settings[i]);
 
-        if (rc == 0 && !sched_param_in_range(&active.params[p.index], entries[i].value))
+        if (rc == 0 && !sched_param_in_range(&active.params[settings[i].index], settings[i].value))
             rc = -ERANGE;
         if (rc != 0) {
             *failed = i;
@@ -124,88 +135,56 @@ static int check_all(const struct sched_param_entry *entries, uint32_t count, ui
     return 0;
 }
 
-/* All of it makes sense by itself; does it together? */
-static int ask_module(const struct sched_param_entry *entries, uint32_t count)
-{
-    struct sched_setting *settings;
-    struct place p;
-    int rc;
-
-    if (active.param_check == NULL || count == 0)
-        return 0;
-    settings = heap_alloc(count * sizeof(*settings));
-    if (settings == NULL)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < count; i++) {
-        rc = entry_find(&entries[i], &p);
-        BUG_ON(rc != 0); /* checked, and the lock is held */
-        settings[i] = (struct sched_setting){{.domain = p.domain, .vcpu = p.vcpu}, p.index, entries[i].value};
-    }
-    rc = active.param_check(active_state, settings, count);
-    heap_free(settings);
-    return rc == 0 || rc == -ENOSPC ? rc : -EINVAL;
-}
-
-static void set_all(const struct sched_param_entry *entries, uint32_t count)
-{
-    uint64_t touched = 0;
-    struct place p;
-
-    for (uint32_t i = 0; i < count; i++)
-        if (entry_find(&entries[i], &p) == 0)
-            set_place(&p, entries[i].value, &touched);
-    /* The running slices were reckoned with the old values. */
-    for (; touched != 0; touched &= touched - 1)
-        softirq_raise_on((uint32_t)__builtin_ctzll(touched), SOFTIRQ_SCHEDULE);
-}
-
 int sched_params_set(const char *module, const struct sched_param_entry *entries, uint32_t count, uint32_t *failed)
 {
+    struct sched_setting *settings = count != 0 ? heap_alloc(count * sizeof(*settings)) : NULL;
     int rc;
 
     *failed = count;
+    if (count != 0 && settings == NULL)
+        return -ENOMEM;
     spin_lock(&sched_admin_lock);
-    rc = module_is_active(module) ? check_all(entries, count, failed) : -ESTALE;
-    if (rc == 0)
-        rc = ask_module(entries, count);
+    rc = module_is_active(module) ? find_all(entries, settings, count, failed) : -ESTALE;
+    if (rc == 0 && count != 0)
+        rc = sched_settings_check(settings, count);
     if (rc == 0 && count != 0) {
-        set_all(entries, count);
+        sched_settings_make(settings, count);
         change_record(COLLET_CHANGE_SCHED_SET, NULL, count, active.name);
     }
     spin_unlock(&sched_admin_lock);
+    heap_free(settings);
     return rc;
 }
 
 /* ---- Reading ---- */
 
-static uint64_t get_place(const struct place *p)
+static uint64_t get_value(const struct sched_setting *setting)
 {
-    struct sched_target target = {.domain = p->domain};
+    struct sched_target target = setting->target;
     struct run_queue *rq;
     uint64_t flags, value;
 
-    if (p->vcpu == NULL)
-        return active.param_get(active_state, &target, p->index);
-    rq = run_queue_lock_home(p->vcpu, &flags);
-    target.vcpu = p->vcpu;
+    if (target.vcpu == NULL)
+        return active.param_get(active_state, &target, setting->index);
+    rq = run_queue_lock_home(target.vcpu, &flags);
     target.queue = &rq->queue;
-    value = active.param_get(active_state, &target, p->index);
+    value = active.param_get(active_state, &target, setting->index);
     spin_unlock_irqrestore(&rq->lock, flags);
     return value;
 }
 
 int sched_params_get(const char *module, struct sched_param_entry *entries, uint32_t count, uint32_t *failed)
 {
-    struct place p;
+    struct sched_setting found;
     int rc;
 
     *failed = count;
     spin_lock(&sched_admin_lock);
     rc = module_is_active(module) ? 0 : -ESTALE;
     for (uint32_t i = 0; rc == 0 && i < count; i++) {
-        rc = entry_find(&entries[i], &p);
+        rc = entry_find(&entries[i], &found);
         if (rc == 0)
-            entries[i].value = get_place(&p);
+            entries[i].value = get_value(&found);
         else
             *failed = i;
     }

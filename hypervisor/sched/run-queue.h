@@ -153,25 +153,20 @@ struct sched_history {
 extern struct sched_history sched_history;
 
 /* Parameter values that outlive a change of module: those of one name in both. kept.c */
-#define SCHED_KEPT_MAX 32u
 struct sched_kept {
-    struct {
-        uint32_t from, to;     /* index in the old and the new table */
-        bool of_domain, of_vcpu; /* settable there in both */
-    } pairs[SCHED_KEPT_MAX];
+    struct sched_setting *settings; /* in the new module's terms; one domain after the other: its own, then its vCPUs' */
     uint32_t count;
-    const struct sched_parameter *params; /* of the new module */
-    uint64_t *values; /* first of the domains, then of the vCPUs, in the order of their lists: a value for each pair */
 };
-/* Read what the active module says; -ENOMEM. Administration lock held, no queue's. Then kept->values is the caller's to free. */
+/* What the active module says now; -ENOMEM. Administration lock held, no queue's. Afterwards kept->settings is the caller's to free. */
 int must_check sched_kept_collect(struct sched_kept *kept, const struct sched_ops *next);
-/* Set them in the new module, now active. Administration lock held; all queues locked. */
-void sched_kept_give_vcpus(const struct sched_kept *kept, uint64_t now_ns);
-/* The same for domains; no queue locked. */
-void sched_kept_give_domains(const struct sched_kept *kept, uint64_t now_ns);
+/* Set them in the module that is active now. Administration lock held, no queue's. */
+void sched_kept_give(const struct sched_kept *kept);
 
 /* params.c */
 bool sched_param_in_range(const struct sched_parameter *param, uint64_t value);
+/* Whether the active module agrees to these together: 0, -EINVAL, -ENOSPC. Then: make them. A domain's goes to its vCPUs too. Administration lock held, no queue's. */
+int must_check sched_settings_check(const struct sched_setting *settings, uint32_t count);
+void sched_settings_make(const struct sched_setting *settings, uint32_t count);
 void sched_params_from_options(void);
 
 /* keys.c */

@@ -49,3 +49,18 @@ weak void page_free(void *page)
 {
     free(page);
 }
+
+/* Debian 12's libc has none. */
+size_t strlcpy(char *to, const char *from, size_t size);
+weak size_t strlcpy(char *to, const char *from, size_t size)
+{
+    size_t bytes = strlen(from);
+
+    if (size > 0) {
+        size_t n = bytes < size ? bytes : size - 1;
+
+        memcpy(to, from, n);
+        to[n] = '\0';
+    }
+    return bytes;
+}
