@@ -62,7 +62,7 @@ const char *sched_active_name(void);
 /* How long a pCPU has run no vCPU since boot. Context: any. */
 uint64_t sched_idle_ns(uint32_t cpu);
 
-/* CPUs it may run on, from its next move on. */
+/* CPUs it may run on, from its next dispatch on; if it runs elsewhere now, it is moved soon. A mask without any pCPU of ours changes nothing. */
 void vcpu_set_affinity(struct vcpu *v, cpumask_t mask);
 
 /*

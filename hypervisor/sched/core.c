@@ -61,7 +61,7 @@ static inline void kick(struct run_queue *rq)
 
 static int runstate_of(uint32_t blockers)
 {
-    if (blockers == 0)
+    if ((blockers & ~SCHED_MOVING) == 0)
         return RUNSTATE_runnable;
     return (blockers & (SCHED_DOWN | SCHED_PAUSED)) ? RUNSTATE_offline : RUNSTATE_blocked;
 }
@@ -108,7 +108,16 @@ static struct run_queue *make_runnable(struct run_queue *rq, struct sched_vcpu *
     uint64_t now_ns, run_on_ns;
 
     now_ns = run_queue_now(rq);
-    if (rq->queue.running != NULL && cpu_count > 1 && !READ_ONCE(s->on_cpu)) {
+    if (unlikely(misplaced(s))) {
+        while (__atomic_load_n(&s->on_cpu, __ATOMIC_ACQUIRE))
+            cpu_relax(); /* another pCPU is between its decision and sched_switched: it takes no lock there */
+        rq = place_allowed(rq, s);
+        now_ns = run_queue_now(rq);
+        if (s->blockers != 0) {
+            vcpu_runstate_change(vcpu_of(s), runstate_of(s->blockers), now_ns);
+            return rq;
+        }
+    } else if (rq->queue.running != NULL && cpu_count > 1 && !READ_ONCE(s->on_cpu)) {
         rq = place_waking(rq, s, now_ns);
         now_ns = rq->now_ns;
     }
@@ -258,10 +267,25 @@ bool vcpu_is_down(const struct vcpu *v)
 
 void vcpu_set_affinity(struct vcpu *v, cpumask_t mask)
 {
+    struct sched_vcpu *s = &v->sched;
     uint64_t flags;
-    struct run_queue *rq = run_queue_lock_home(&v->sched, &flags);
+    struct run_queue *rq = run_queue_lock_home(s, &flags);
 
-    v->sched.affinity = mask;
+    if ((mask & cpu_online_mask) != 0)
+        s->affinity = mask;
+    if (s->place == SCHED_RUNNING) {
+        if (misplaced(s)) {
+            __atomic_fetch_or(&s->blockers, SCHED_MOVING, __ATOMIC_RELAXED);
+            kick(rq); /* put_running takes it out, sched_switched brings it on its way */
+        } else {
+            __atomic_and_fetch(&s->blockers, ~SCHED_MOVING, __ATOMIC_RELAXED);
+        }
+    } else if (s->place == SCHED_WAITING && misplaced(s)) {
+        active.dequeue(active_state, &rq->queue, s, run_queue_now(rq));
+        unset_waiting(rq, s);
+        s->place = SCHED_OUT;
+        rq = make_runnable(rq, s);
+    }
     spin_unlock_irqrestore(&rq->lock, flags);
 }
 
@@ -286,6 +310,7 @@ static inline void put_running(struct run_queue *rq, struct sched_vcpu *s, uint6
     if (unlikely(READ_ONCE(s->blockers) != 0)) {
         s->place = SCHED_OUT;
         s->yielding = false;
+        rq->leaving_moves = (s->blockers & SCHED_MOVING) != 0;
         if (active.sleep != NULL) /* no stub: this is cheaper for those who do not care */
             active.sleep(active_state, &rq->queue, s, now_ns);
         trace_vcpu(COLLET_TRACE_BLOCK, vcpu_of(s), (uint64_t)runstate_of(s->blockers), 0);
@@ -443,6 +468,17 @@ void sched_run(void)
     irq_enable();
 }
 
+/* left has been taken out because it may not run here any more. Its queue is locked before its registers are given free: so nobody frees it first. */
+static void send_away(struct run_queue *rq, struct sched_vcpu *left)
+{
+    uint64_t flags = spin_lock_irqsave(&rq->lock);
+
+    rq->leaving_moves = false;
+    __atomic_store_n(&left->on_cpu, false, __ATOMIC_RELEASE);
+    __atomic_and_fetch(&left->blockers, ~SCHED_MOVING, __ATOMIC_RELAXED);
+    go_and_unlock(rq, left, flags);
+}
+
 void sched_switched(void)
 {
     struct run_queue *rq = run_queue_of(this_cpu_id());
@@ -450,7 +486,10 @@ void sched_switched(void)
 
     if (left != NULL) {
         rq->leaving = NULL;
-        __atomic_store_n(&left->on_cpu, false, __ATOMIC_RELEASE);
+        if (unlikely(rq->leaving_moves))
+            send_away(rq, left);
+        else
+            __atomic_store_n(&left->on_cpu, false, __ATOMIC_RELEASE);
     }
     irq_enable();
 }

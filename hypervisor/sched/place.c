@@ -27,6 +27,62 @@ static void change_home(struct run_queue *from, struct run_queue *to, struct sch
     run_queue_add_home(to, s);
 }
 
+/* An idle pCPU of its affinity, or the one with the fewest waiting. */
+static uint32_t allowed_cpu(const struct sched_vcpu *s)
+{
+    uint64_t mask = s->affinity & cpu_online_mask, idle = mask & READ_ONCE(sched_machine.idle_mask);
+    uint32_t best = s->cpu, least = UINT32_MAX;
+
+    if (idle != 0)
+        return (uint32_t)__builtin_ctzll(idle);
+    for (; mask != 0; mask &= mask - 1) {
+        uint32_t cpu = (uint32_t)__builtin_ctzll(mask);
+
+        if (READ_ONCE(run_queue_of(cpu)->queue.waiting) < least) {
+            least = READ_ONCE(run_queue_of(cpu)->queue.waiting);
+            best = cpu;
+        }
+    }
+    return best;
+}
+
+/* Both, rq being locked; in the order of CPUs. While rq is not locked, s stays where it is: nobody makes it runnable, or frees it. */
+static void lock_second(struct run_queue *rq, struct run_queue *to, struct sched_vcpu *s)
+{
+    if (to->queue.cpu > rq->queue.cpu) {
+        spin_lock(&to->lock);
+        return;
+    }
+    if (spin_trylock(&to->lock))
+        return;
+    __atomic_fetch_or(&s->blockers, SCHED_MOVING, __ATOMIC_RELAXED);
+    s->on_cpu = true; /* as if: that is what a destroyer waits for */
+    spin_unlock(&rq->lock);
+    spin_lock(&to->lock);
+    spin_lock(&rq->lock);
+    __atomic_store_n(&s->on_cpu, false, __ATOMIC_RELEASE);
+    __atomic_and_fetch(&s->blockers, ~SCHED_MOVING, __ATOMIC_RELAXED);
+}
+
+/* s, OUT with its registers saved, may not run where it is at home: find it another one. Returns that queue, locked in rq's stead. It may have gained a blocker meanwhile. */
+struct run_queue *place_allowed(struct run_queue *rq, struct sched_vcpu *s)
+{
+    while (misplaced(s) && s->blockers == 0) {
+        struct run_queue *to = run_queue_of(allowed_cpu(s));
+
+        if (to == rq)
+            break; /* no such pCPU: vcpu_set_affinity refuses that */
+        lock_second(rq, to, s);
+        if (s->blockers == 0 && (s->affinity & cpu_bit(to->queue.cpu))) {
+            change_home(rq, to, s, common_now(rq, to, run_queue_now(rq)));
+            spin_unlock(&rq->lock);
+            return to;
+        }
+        spin_unlock(&to->lock);
+    }
+    return rq;
+}
+
 /* s, OUT, is about to wait. Returns the queue for it, locked; rq stays locked only if it is that. */
 struct run_queue *place_waking(struct run_queue *rq, struct sched_vcpu *s, uint64_t now_ns)
 {

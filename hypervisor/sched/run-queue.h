@@ -23,6 +23,7 @@ struct run_queue {
     struct sched_queue queue; /* what modules see */
     struct list_node waiting; /* vCPUs that are WAITING here, longest first: the core's own record, and the fallback's order */
     struct sched_vcpu *leaving; /* switched out on this pCPU, registers not saved yet; this pCPU only */
+    bool leaving_moves;       /* and then to be brought to where it may run */
     uint64_t now_ns;          /* latest time a module was told */
     uint64_t slice_end_ns;    /* of queue.running; UINT64_MAX: none */
     uint64_t slice_timer_ns;  /* when slice_timer fires; may be before slice_end_ns, then it is armed again. UINT64_MAX: not armed */
@@ -102,6 +103,12 @@ static inline void run_queue_unlock_all(uint64_t flags)
     irq_restore(flags);
 }
 
+/* It may not run where it is at home; lock: home queue. */
+static inline bool misplaced(const struct sched_vcpu *s)
+{
+    return !(s->affinity & cpu_bit(s->cpu));
+}
+
 /* core.c */
 struct run_queue *run_queue_lock_home(struct sched_vcpu *s, uint64_t *flags);
 void run_queue_charge(struct run_queue *rq, uint64_t now_ns);
@@ -115,6 +122,7 @@ struct sched_vcpu *checked_steal(struct run_queue *from, struct run_queue *to, u
 uint32_t checked_pick_cpu(struct run_queue *rq, const struct sched_vcpu *s, uint64_t now_ns);
 
 /* place.c */
+struct run_queue *place_allowed(struct run_queue *rq, struct sched_vcpu *s);
 struct run_queue *place_waking(struct run_queue *rq, struct sched_vcpu *s, uint64_t now_ns);
 uint64_t place_pull(struct run_queue *rq, uint64_t now_ns);
 struct sched_vcpu *place_default_steal(void *state, struct sched_queue *from, struct sched_queue *to, uint64_t now_ns);

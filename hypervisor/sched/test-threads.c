@@ -108,6 +108,10 @@ static void disturb(uint64_t *random)
         if (sched_param_set(d, v[id], "weight", 1 + next_random(random) % 500) == -EAGAIN)
             die("impossible", id);
         break;
+    case 5:
+    case 6:
+        vcpu_set_affinity(v[id], 1 + next_random(random) % ((1u << CPUS) - 1));
+        break;
     default:
         break;
     }
@@ -171,6 +175,7 @@ START_TEST(no_wake_up_is_lost_and_nobody_runs_twice)
         ck_assert_uint_eq(s->blockers & SCHED_PAUSED, 0);
         ck_assert(!(s->blockers == SCHED_BLOCKED && pending[i] != 0)); /* asleep beside its event */
         ck_assert((s->blockers == 0) == (s->place != SCHED_OUT));
+        ck_assert(s->place == SCHED_OUT || !misplaced(s));
     }
     for (int fault = 0; fault < FAULT_COUNT; fault++)
         ck_assert_uint_eq(sched_fault_counts[fault], 0);

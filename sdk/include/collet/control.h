@@ -87,7 +87,7 @@ struct collet_machine {
     uint64_t idle_ns[COLLET_VCPUS_MAX]; /* [out] for each pCPU, how long it ran nothing */
 };
 
-/* COLLET_OP_LOG_READ: text of the hypervisor's log from position `from` on (counted in bytes since boot; older text than is kept is skipped). */
+/* COLLET_OP_LOG_READ: text of the hypervisor's log from position `from` on (counted in bytes since boot; the last 64 KiB are kept, older text is skipped; ~0: where it ends now). */
 struct collet_log_read {
     uint64_t from;   /* [in] */
     uint64_t buffer; /* [in] address; receives text without a final zero */
@@ -265,7 +265,8 @@ struct collet_domain_list {
     uint32_t pad;
 };
 
-/* Bucket i counts dispatches that came less than 2^i microseconds after the vCPU became runnable (and not less than 2^(i-1)); the last one counts the rest. */
+/* The latency of wake-ups. Bucket i counts first dispatches after a wake-up that came less than 2^i microseconds after it (and not less than 2^(i-1)); the last one counts the rest.
+ * Waits after the end of a slice are not in it: they are the share of others, not latency. */
 #define COLLET_LATENCY_BUCKETS 24
 
 enum collet_vcpu_state { COLLET_VCPU_RUNNING, COLLET_VCPU_RUNNABLE, COLLET_VCPU_BLOCKED, COLLET_VCPU_OFFLINE }; /* as RUNSTATE_* of <xen/vcpu.h> */
@@ -314,7 +315,7 @@ struct collet_domain_pages {
 
 /* ---- Schedulers ---- */
 
-/* COLLET_OP_SCHED_LIST: the modules that are linked in, in the order of the index. */
+/* COLLET_OP_SCHED_LIST: the modules that are linked in, in the order of the index; then the core's own round robin, "fallback", which takes over from a module that failed. */
 struct collet_sched_module {
     char name[COLLET_NAME_MAX];
     char summary[COLLET_TEXT_MAX];
@@ -364,14 +365,16 @@ struct collet_sched_status {
     uint32_t pad;
 };
 
-/* COLLET_OP_SCHED_USE: another module takes over, with every vCPU; parameters that the new one has under the same name keep their values for domains and vCPUs, the others begin with their initial values. -ENOENT; -ENOMEM; -EBUSY. */
+/* COLLET_OP_SCHED_USE: another module takes over, with every vCPU; parameters that the new one has under the same name, of the same type, keep their values for
+ * domains and vCPUs if the new one allows them; the others begin with their initial values. The one in charge already: nothing changes. -ENOENT; -ENOMEM; -EINVAL the module's table is incomplete. */
 struct collet_sched_use {
     char module[COLLET_NAME_MAX]; /* [in] */
 };
 
 /*
  * COLLET_OP_SCHED_GET, _SET: parameters of the active module. Both take a list; SET checks all of it before it sets the first, so that a set of values comes into force whole or not at all.
- * -ENOENT: no such parameter; -EOPNOTSUPP: not settable at that scope; -ERANGE; -ESRCH; -ESTALE: the active module is not the one named. `failed` tells which entry it was.
+ * -ENOENT: no such parameter or vCPU; -EOPNOTSUPP: not settable at that scope; -ERANGE; -ESRCH; -EINVAL: no such scope. `failed` tells which entry it was.
+ * No entry by itself is to blame (failed == count): -ESTALE: the active module is not the one named; -EINVAL: the module says that they make no sense together; -ENOSPC: it has not so much to promise; -ENOMEM.
  */
 struct collet_sched_value {
     char name[COLLET_NAME_MAX];

@@ -46,6 +46,7 @@
 #define SCHED_BLOCKED 1u /* waits for an event: SCHEDOP_block, poll */
 #define SCHED_DOWN 2u    /* VCPUOP_down, or not brought up yet */
 #define SCHED_PAUSED 4u  /* pause_count is not zero */
+#define SCHED_MOVING 8u  /* on its way to a pCPU that it may run on: its affinity has changed */
 
 /* Bucket i of a latency histogram: less than 2^i microseconds; the last: all the rest. */
 #define SCHED_LATENCY_BUCKETS 24
