@@ -5,7 +5,7 @@ CHECK := tests/check
 CHECK_FLAGS := -std=gnu11 -fsyntax-only -Wall -Wextra -Werror -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__
 
 .PHONY: check check-headers check-modules check-fence check-docs check-spdx check-scripts fmt fmt-check tidy
-check: unit-tests check-headers check-modules check-fence check-docs check-spdx check-scripts ##- unit tests and checks of the source: seconds, host only
+check: unit-tests check-headers check-modules check-plugins check-fence check-docs check-spdx check-scripts ##- unit tests and checks of the source: seconds, host only
 	@echo 'check: all fine'
 
 check-headers: check-deps $(HV_OFFSETS) ##- each header compiles alone

@@ -112,5 +112,5 @@ struct collet_plugin {
     void (*end)(void *state); /* optional */
 };
 
-/* The one symbol that a plugin exports. */
-extern const struct collet_plugin collet_plugin;
+/* The one symbol that a plugin exports (also when it is compiled with -fvisibility=hidden). */
+extern const struct collet_plugin collet_plugin __attribute__((visibility("default")));

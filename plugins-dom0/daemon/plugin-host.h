@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside the plugin host: what its files share. The daemon includes plugins.h alone.
+ *
+ *   plugin-host.c      plugins, their states and back-off, calls in turn, the API of plugins.h
+ *   plugin-process.c   one worker: start, limits, messages, death
+ *   plugin-answer.c    what a plugin asked for: checked, compared with what others own, applied, remembered
+ *   plugin-settings.c  NAME.ini
+ *   plugin-json.c      what `plugins` and `plugin-show` answer
+ *   plugin-wire.c      messages; plugin-worker.c: the other program
+ */
+#pragma once
+
+#include "plugin-wire.h"
+#include "plugins.h"
+
+#include <stdio.h>
+
+#define NS_PER_S 1000000000ull
+#define NS_PER_MS 1000000ull
+
+/* ---- Settings (plugin-settings.c) ---- */
+
+/* The section of NAME.ini that is for the host and not for the plugin. */
+#define PLUGIN_HOST_SECTION "host"
+
+struct plugin_settings {
+    struct collet_plugin_setting *list; /* strings are owned */
+    uint32_t count;
+    uint64_t call_limit_ns; /* [host] time_limit; 0: the daemon's */
+    bool on_failure_allow;  /* [host] on_failure = allow: an admission plugin that gives no answer does not stop a creation */
+};
+
+/* 0; or -errno with a sentence. A file that is not there: -ENOENT. */
+int plugin_settings_read(struct plugin_settings *settings, const char *file, char *error, size_t error_bytes);
+void plugin_settings_free(struct plugin_settings *settings);
+
+/* ---- Workers (plugin-process.c) ---- */
+
+enum plugin_phase {
+    PHASE_LOADING, /* no HELLO yet */
+    PHASE_IDLE,
+    PHASE_CALL,    /* until DONE */
+    PHASE_DEAD,    /* closed; the process may still have to be reaped */
+};
+
+struct plugin_ask {
+    uint32_t domid, vcpu; /* ~0: see <hv/plugin.h> */
+    double value;
+    char *name, *why;
+};
+
+struct plugin_hello {
+    uint32_t kind, interval_ms;
+    char *summary, *help;
+};
+
+struct plugin_worker;
+
+/* How a worker tells its plugin. From the loop, never from within plugin_worker_call(). */
+struct plugin_worker_ops {
+    void (*hello)(void *arg, struct plugin_worker *w); /* it is idle now; w->hello is filled in */
+    /* The call is over: rc of the plugin's function; w->asks and w->errors are its answer. It is idle. */
+    void (*answered)(void *arg, struct plugin_worker *w, enum plugin_message call, int rc);
+    void (*said)(void *arg, struct plugin_worker *w, int level, const char *text);
+    /* It is gone (dead, killed for overrun, or it spoke nonsense); `refused`: by its own word, no use to try again. The worker is freed after this. */
+    void (*lost)(void *arg, struct plugin_worker *w, bool refused, const char *why);
+};
+
+struct plugin_worker {
+    struct loop *loop;
+    const struct plugin_worker_ops *ops;
+    void *arg;
+    pid_t pid;
+    int fd;
+    struct loop_watch *watch;
+    struct loop_timer *deadline;
+    enum plugin_phase phase;
+    bool ending;                 /* END was sent: its death is expected */
+    bool overrun;
+    uint64_t call_limit_ns, memory_limit_bytes;
+    uint64_t limit_ns;           /* of what is going on */
+    uint64_t call_number;
+    enum plugin_message call;
+    struct plugin_pack out;      /* the call that is being sent, kept until its answer: the world that the answer is checked against */
+    size_t sent;
+    char *in;
+    size_t in_used;
+    struct plugin_hello hello;
+    struct plugin_ask *asks;
+    uint32_t ask_count;
+    uint32_t say_count;
+    char *errors;                /* level 2 says of this call, one a line; or NULL */
+};
+
+/* NULL: errno. */
+struct plugin_worker *plugin_worker_start(const struct plugins_settings *settings, const char *path, const char *name, uint64_t call_limit_ns, const struct plugin_worker_ops *ops, void *arg);
+/* It must be idle. The body is what `fill` packs. 0 or -errno. */
+int plugin_worker_call(struct plugin_worker *w, enum plugin_message call, void (*fill)(struct plugin_pack *p, void *arg), void *arg);
+/* Ask it to end; ops->lost comes when it has, or when it was killed for not doing so. If it is in a call it is killed. */
+void plugin_worker_end(struct plugin_worker *w);
+/* Kill it and forget it; no more calls of ops. */
+void plugin_worker_free(struct plugin_worker *w);
+/* The world of the call that has just been answered. Free u afterwards. False: no memory. */
+bool plugin_worker_world(const struct plugin_worker *w, struct plugin_unpack *u, struct collet_plugin_world *world);
+
+/* ---- Values (plugin-answer.c) ---- */
+
+/* A value that a plugin has put in force. */
+struct plugin_value {
+    uint32_t domid, vcpu;
+    char name[COLLET_NAME_MAX];
+    uint64_t value, before, at_ns;
+    char *why;
+};
+
+struct plugin;
+
+/*
+ * Judge the answer and bring it into force: 0 or a count of values set; -EINVAL nonsense (`error` says what: the whole answer is refused); -ESTALE ask again; other: apply failed.
+ * What others own is left out and said.
+ */
+int plugin_answer(struct plugins *plugins, struct plugin *plugin, const struct plugin_worker *w, const struct collet_plugin_world *world, char *error, size_t error_bytes);
+/* The values are not known to be in force any more (another module; a domain went): ask for them anew. */
+void plugin_values_forget(struct plugin *plugin, bool all, const struct collet_plugin_world *world);
+void plugin_values_free(struct plugin *plugin);
+
+/* ---- Plugins (plugin-host.c) ---- */
+
+enum plugin_state { PLUGIN_STARTING, PLUGIN_RUNNING, PLUGIN_BACKOFF, PLUGIN_STOPPED, PLUGIN_REFUSED, PLUGIN_STATES };
+
+struct plugin_line {
+    uint64_t at_ns;
+    uint32_t times;
+    int level;
+    char *text;
+};
+#define PLUGIN_LINES 32
+
+/* Totals of a domain at the last call, for the interval counters. */
+struct plugin_totals {
+    uint32_t domid;
+    uint64_t run_ns, runnable_ns, blocked_ns, wakes, dispatches;
+    uint64_t latency[COLLET_LATENCY_BUCKETS];
+};
+
+struct plugin {
+    struct plugin *next;
+    struct plugins *plugins;
+    char name[COLLET_NAME_MAX];
+    char *path, *file;               /* .so; settings, or NULL */
+    uint64_t sequence;               /* order of loading: who owns a value that two ask for */
+    enum plugin_state state;
+    uint64_t since_ns;               /* UTC */
+    uint32_t kind, interval_ms;
+    char *summary, *help;
+    struct plugin_settings settings; /* in force */
+    struct plugin_worker *worker;    /* in charge, or NULL */
+    struct plugin_worker *candidate; /* being loaded and configured */
+    struct plugin_settings next_settings; /* the candidate's, if fresh; else it gets those in force */
+    bool fresh;
+    struct plugin_waiter *waiter;    /* who waits for load or reload */
+    struct loop_timer *timer;        /* next tick, or end of back-off */
+    struct loop_timer *soon;         /* events wait */
+    uint32_t events;                 /* bits 1 << enum collet_plugin_event */
+    struct plugin_admission *admitting; /* its worker is asked about this one now */
+    uint64_t last_call_ns;           /* the world's now_ns then; 0: never */
+    struct plugin_totals *totals;
+    uint32_t totals_count;
+    char sched[COLLET_NAME_MAX];     /* module that `values` are for */
+    struct plugin_value *values;
+    uint32_t value_count;
+    uint64_t updates, failures, values_set, restarts, conflicts;
+    uint32_t failed_in_row;
+    uint64_t backoff_ns, good_since_ns; /* monotonic */
+    char *last_error;
+    struct plugin_line lines[PLUGIN_LINES];
+    uint32_t line_count;
+};
+
+struct plugins {
+    struct plugins_settings set;
+    struct plugin *list; /* in the order of loading */
+    uint64_t sequence;
+    struct plugin_waiter *waiters;       /* everyone who is owed a call of done */
+    struct plugin_admission *admissions; /* in order */
+    struct plugin_ending *endings;       /* workers that have been asked to end */
+    /* Tests make these shorter. */
+    uint64_t backoff_first_ns, backoff_max_ns, quiet_ns;
+};
+
+/* Something for people: kept for plugin-show; logged if it is new. */
+void plugin_say(struct plugin *plugin, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+struct plugin *plugin_find(struct plugins *plugins, const char *name);
+extern const char *const plugin_state_names[PLUGIN_STATES];
+uint64_t plugin_wall_ns(void);

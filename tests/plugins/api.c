@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+/* Made for another API. */
+#include "bad.h"
+
+static int any_update(UPDATE_ARGS)
+{
+    UPDATE_UNUSED;
+    return 0;
+}
+
+const struct collet_plugin collet_plugin = {.api = COLLET_PLUGIN_API + 1, .size = sizeof(struct collet_plugin), .kind = COLLET_PLUGIN_SCHED, .name = "api", .configure = configure_nothing, .update = any_update};
