@@ -103,18 +103,60 @@ static struct engine_task *task_find(const char *name)
     return NULL;
 }
 
-static const char *set_parameter(struct engine_task *t, const char *name, uint64_t value)
+static const char *why_not(int rc)
 {
-    switch (sched_param_set(t->domain, NULL, name, value)) {
+    switch (rc) {
     case 0:
         return NULL;
     case -ENOENT:
         return "the module has no such parameter";
     case -EOPNOTSUPP:
         return "not a parameter of domains";
+    case -EINVAL:
+        return "does not fit the other parameters";
+    case -ENOSPC:
+        return "refused by admission";
     default:
         return "value out of range";
     }
+}
+
+/* The parameters of one line, set together: they may have to fit each other. */
+static struct sim_settings {
+    char names[LINE_WORDS][32];
+    struct sched_param_entry entries[LINE_WORDS];
+    uint32_t count;
+} settings;
+
+static void ignore(const char *word, int rc)
+{
+    if (!other_module)
+        fprintf(stderr, "sched-sim: %s:%u: %s: %s (module %s); ignored\n", file_name, line_number, why_not(rc), word, sched_active_name());
+}
+
+static void settings_add(struct engine_task *t, const char *name, uint64_t value)
+{
+    struct sched_param_entry *e = &settings.entries[settings.count];
+    uint64_t present;
+    int rc = sched_param_get(t->domain, NULL, name, &present);
+
+    if (rc != 0) {
+        ignore(name, rc);
+        return;
+    }
+    snprintf(settings.names[settings.count], sizeof(settings.names[0]), "%s", name);
+    *e = (struct sched_param_entry){.domain = t->domain, .scope = SCHED_SCOPE_DOMAIN, .name = settings.names[settings.count], .value = value};
+    settings.count++;
+}
+
+static void settings_make(const struct engine_task *t)
+{
+    uint32_t failed;
+    int rc = sched_params_set(NULL, settings.entries, settings.count, &failed);
+
+    if (rc != 0)
+        ignore(failed < settings.count ? settings.names[failed] : t->name, rc);
+    settings.count = 0;
 }
 
 /* First pass: only what the machine is. Second pass: tasks and events. */
@@ -136,7 +178,6 @@ static void parse_task_word(struct engine_task *t, const char *word)
 {
     char name[32];
     const char *equals = strchr(word, '=');
-    const char *flaw;
     uint64_t value;
 
     if (strcmp(word, "random") == 0) {
@@ -163,8 +204,8 @@ static void parse_task_word(struct engine_task *t, const char *word)
         t->stop_ns = value;
     else if (strcmp(name, "cpus") == 0)
         vcpu_set_affinity(t->vcpu, value);
-    else if (strcmp(name, "count") != 0 && (flaw = set_parameter(t, name, value)) != NULL && !other_module)
-        fprintf(stderr, "sched-sim: %s:%u: %s: %s (module %s); ignored\n", file_name, line_number, flaw, word, sched_active_name());
+    else if (strcmp(name, "count") != 0)
+        settings_add(t, name, value);
 }
 
 static void parse_task(char **words, uint32_t count)
@@ -192,6 +233,7 @@ static void parse_task(char **words, uint32_t count)
         t = engine_add(&engine, name, NULL, 0, 0);
         for (uint32_t i = 2; i < count; i++)
             parse_task_word(t, words[i]);
+        settings_make(t);
         if (t->run_ns == 0)
             bad("task without run=", name);
         if (t->run_ns != ENGINE_FOREVER && t->sleep_ns == 0 && t->period_ns == 0 && !t->yields)
@@ -299,7 +341,7 @@ static void apply(const struct sim_event *e)
         if (rc != 0)
             fprintf(stderr, "sched-sim: no change to %s: %s\n", e->sched, strerror(-rc));
     } else {
-        const char *flaw = set_parameter(task_find(e->target), e->name, e->value);
+        const char *flaw = why_not(sched_param_set(task_find(e->target)->domain, NULL, e->name, e->value));
 
         if (flaw != NULL)
             fprintf(stderr, "sched-sim: set %s %s: %s\n", e->target, e->name, flaw);
@@ -346,7 +388,7 @@ static uint64_t weight_of(struct engine_task *t)
 {
     uint64_t weight;
 
-    return sched_param_get(t->domain, t->vcpu, "weight", &weight) == 0 ? weight : 1;
+    return sched_param_get(t->domain, NULL, "weight", &weight) == 0 ? weight : 1;
 }
 
 /* Jain's index over run time by weight, of tasks that always wanted to run: 1 is perfect. 0 if there are fewer than two. */

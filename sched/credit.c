@@ -1,0 +1,639 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Credit: shares by weight over the whole machine, with caps, work-conserving otherwise; after Xen's credit scheduler (Cherkasova, Gupta and Vahdat
+ * 2007; Ongaro, Cox and Rixner 2008).
+ *
+ * A domain has one account for all its vCPUs on all pCPUs. It is UNDER while it has had less than its share, else OVER. A pCPU runs those that have
+ * just been woken (BOOST: they were UNDER), then UNDER in turn, then whoever is the least OVER; before it runs anybody who is OVER at the end of a slice it looks for one
+ * who is UNDER and waits elsewhere. A domain with a cap is parked when it has used its cap of this 30 ms period.
+ *
+ * The account is kept without a walk over domains: `used` is what a domain has run, divided by its weight; `fair` is the average of `used` over the active
+ * domains, by weight. Whatever moves one of them moves `fair` accordingly, so credits (weight times fair less used) always add up to nothing.
+ * Both are shared by all pCPUs: single atomic operations, and a race between two of them is an error of nanoseconds.
+ * Contract: <hv/sched-ops.h>. Tests: test-credit.c. Page, with the choices: docs/concepts/credit.md.
+ */
+#include <hv/env.h>
+#include <hv/heap.h>
+#include <hv/list.h>
+#include <hv/sched-ops.h>
+
+#define CREDIT_WEIGHT_DEFAULT 256ull
+#define CREDIT_WEIGHT_MAX 65535ull
+#define CREDIT_CAP_MAX 6400ull /* percent of a pCPU */
+#define CREDIT_PERIOD_NS (30ull * 1000 * 1000)
+#define CREDIT_TICK_NS (10ull * 1000 * 1000)
+#define CREDIT_RUN_MIN_NS (100ull * 1000) /* a decision holds so long at least */
+#define CREDIT_SLICE_NS (30ull * 1000 * 1000)
+#define CREDIT_SLICE_MIN_NS (1000ull * 1000)
+#define CREDIT_SLICE_MAX_NS (1000ull * 1000 * 1000)
+#define CREDIT_RATELIMIT_NS (1000ull * 1000)
+#define CREDIT_SAVED_NS (30ll * 1000 * 1000) /* the most credit that a domain can save, in time of its own */
+#define CREDIT_OWED_NS (300ll * 1000 * 1000) /* and owe */
+#define CREDIT_PARK_MAX_NS (1000ull * 1000 * 1000)
+#define CREDIT_UNIT 65536ull /* of `used` and `fair`: a nanosecond at weight 1; wraps around, compared by difference */
+#define CREDIT_LOOKS 4u
+
+enum { CREDIT_WEIGHT, CREDIT_CAP, CREDIT_SLICE, CREDIT_RATELIMIT, CREDIT_PARAMS };
+enum credit_class { CREDIT_NONE, CREDIT_BOOST, CREDIT_UNDER, CREDIT_OVER, CREDIT_PARKED };
+
+/* All atomic, except what is said to be a setting: written under the administration lock, read anywhere. */
+struct credit {
+    uint64_t fair;   /* average of `used` over active domains */
+    uint64_t weight; /* sum of the weights of active domains */
+    uint64_t initial[CREDIT_PARAMS]; /* settings */
+    uint32_t cpu_count;
+};
+
+struct credit_domain {
+    uint64_t used;          /* run time by weight */
+    uint32_t active;        /* its vCPUs that wait or run, the parked ones not counted */
+    uint64_t weight, cap;   /* settings; cap in percent of a pCPU, 0: none */
+    uint64_t period;        /* number of the 30 ms period for which the cap was last refilled */
+    int64_t allowance_ns;   /* left of the cap */
+};
+
+struct credit_queue {
+    struct list_node boost, under; /* first come, first served */
+    struct heap over;              /* by `over_key` */
+    struct heap parked;            /* by when the cap is refilled */
+    uint64_t arrivals;             /* a counter: the tie-break */
+    uint64_t slice_end_ns;         /* of what runs */
+};
+
+struct credit_vcpu {
+    struct list_node link;
+    struct heap_node node;
+    uint64_t key;      /* in over: used; in parked: time */
+    uint64_t arrival;
+    uint8_t class;     /* where it is queued */
+    bool boosted;      /* woken while UNDER, and has not run for a tick since */
+    bool counted;      /* in its domain's `active` */
+    bool yielded;
+    uint64_t boost_ran_ns;
+    struct sched_vcpu *vcpu;
+};
+
+/* ---- Accounts ---- */
+
+static inline struct credit_domain *credit_domain_of(const struct credit_vcpu *v)
+{
+    return v->vcpu->domain->data;
+}
+
+static inline uint64_t credit_load(const uint64_t *value)
+{
+    return __atomic_load_n(value, __ATOMIC_RELAXED);
+}
+
+static inline void credit_add(uint64_t *value, uint64_t by)
+{
+    __atomic_fetch_add(value, by, __ATOMIC_RELAXED);
+}
+
+/* amount / weight, to the nearest; amount is signed. */
+static inline uint64_t credit_divide(int64_t amount, uint64_t weight)
+{
+    int64_t half = (int64_t)(weight / 2);
+
+    return weight == 0 ? 0 : (uint64_t)((amount >= 0 ? amount + half : amount - half) / (int64_t)weight);
+}
+
+/* Credit of a domain in nanoseconds of its own running; negative: it has had more than its share. */
+static inline int64_t credit_of(const struct credit *credit, const struct credit_domain *d)
+{
+    int64_t behind = (int64_t)(credit_load(&credit->fair) - credit_load(&d->used));
+
+    return behind * (int64_t)credit_load(&d->weight) / (int64_t)CREDIT_UNIT;
+}
+
+static inline bool credit_is_under(const struct credit *credit, const struct credit_domain *d)
+{
+    return (int64_t)(credit_load(&credit->fair) - credit_load(&d->used)) >= 0;
+}
+
+/* What the domain may save or owe, in units of `used`. */
+static inline int64_t credit_limit(int64_t ns, uint64_t weight)
+{
+    return ns * (int64_t)CREDIT_UNIT / (int64_t)weight;
+}
+
+/* What it has saved too much goes to all active domains, itself among them: `fair` stays the average. */
+static void credit_clip(struct credit *credit, struct credit_domain *d, uint64_t weight)
+{
+    int64_t behind = (int64_t)(credit_load(&credit->fair) - credit_load(&d->used));
+    int64_t more = behind - credit_limit(CREDIT_SAVED_NS, weight);
+
+    if (more <= 0)
+        return;
+    credit_add(&d->used, (uint64_t)more);
+    credit_add(&credit->fair, credit_divide(more * (int64_t)weight, credit_load(&credit->weight)));
+}
+
+static void credit_spend(struct credit *credit, struct credit_domain *d, uint64_t ran_ns)
+{
+    uint64_t weight = credit_load(&d->weight);
+
+    credit_add(&d->used, credit_divide((int64_t)(ran_ns * CREDIT_UNIT), weight));
+    credit_add(&credit->fair, credit_divide((int64_t)(ran_ns * CREDIT_UNIT), credit_load(&credit->weight)));
+    credit_clip(credit, d, weight);
+}
+
+/* How far `used` is behind `fair`, for one that was not active: what it may save and owe has limits. */
+static int64_t credit_behind_limited(const struct credit *credit, const struct credit_domain *d, uint64_t weight)
+{
+    int64_t behind = (int64_t)(credit_load(&credit->fair) - credit_load(&d->used));
+    int64_t most = credit_limit(CREDIT_SAVED_NS, weight), least = -credit_limit(CREDIT_OWED_NS, weight);
+
+    return behind > most ? most : behind < least ? least : behind;
+}
+
+/* The domain counts among the active from now on. While it did not, `fair` went on: it has earned credit, up to a limit, and debts were forgiven. */
+static void credit_domain_join(struct credit *credit, struct credit_domain *d)
+{
+    uint64_t weight = credit_load(&d->weight), fair = credit_load(&credit->fair), total;
+    int64_t behind = credit_behind_limited(credit, d, weight);
+
+    __atomic_store_n(&d->used, fair - (uint64_t)behind, __ATOMIC_RELAXED);
+    total = __atomic_add_fetch(&credit->weight, weight, __ATOMIC_RELAXED);
+    credit_add(&credit->fair, -credit_divide(behind * (int64_t)weight, total));
+}
+
+static void credit_domain_leave(struct credit *credit, struct credit_domain *d)
+{
+    uint64_t weight = credit_load(&d->weight);
+    int64_t behind = (int64_t)(credit_load(&credit->fair) - credit_load(&d->used));
+    uint64_t total = __atomic_sub_fetch(&credit->weight, weight, __ATOMIC_RELAXED);
+
+    credit_add(&credit->fair, credit_divide(behind * (int64_t)weight, total));
+}
+
+static void credit_join(struct credit *credit, struct credit_vcpu *v)
+{
+    struct credit_domain *d = credit_domain_of(v);
+
+    if (v->counted)
+        return;
+    v->counted = true;
+    if (__atomic_fetch_add(&d->active, 1, __ATOMIC_RELAXED) == 0)
+        credit_domain_join(credit, d);
+}
+
+static void credit_leave(struct credit *credit, struct credit_vcpu *v)
+{
+    struct credit_domain *d = credit_domain_of(v);
+
+    if (!v->counted)
+        return;
+    v->counted = false;
+    if (__atomic_sub_fetch(&d->active, 1, __ATOMIC_RELAXED) == 0)
+        credit_domain_leave(credit, d);
+}
+
+/* ---- Caps ---- */
+
+static inline int64_t credit_cap_ns(const struct credit_domain *d)
+{
+    return (int64_t)(credit_load(&d->cap) * CREDIT_PERIOD_NS / 100);
+}
+
+/* What is left of the cap, after a refill for each period that has begun. Whoever comes first refills. */
+static int64_t credit_allowance(struct credit_domain *d, uint64_t now_ns)
+{
+    uint64_t period = now_ns / CREDIT_PERIOD_NS, last = credit_load(&d->period);
+
+    if (period > last && __atomic_compare_exchange_n(&d->period, &last, period, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        int64_t cap_ns = credit_cap_ns(d), left_ns = __atomic_load_n(&d->allowance_ns, __ATOMIC_RELAXED);
+        uint64_t periods = period - last < 64 ? period - last : 64;
+        int64_t refill_ns = (int64_t)periods * cap_ns;
+
+        if (left_ns + refill_ns > cap_ns)
+            refill_ns = cap_ns - left_ns; /* what was not used is not saved up */
+        __atomic_fetch_add(&d->allowance_ns, refill_ns, __ATOMIC_RELAXED);
+    }
+    return __atomic_load_n(&d->allowance_ns, __ATOMIC_RELAXED);
+}
+
+/* When a domain that has used its cap may run again: if it ran too long, not at the next refill but a later one. */
+static uint64_t credit_refill_ns(const struct credit_domain *d, int64_t allowance_ns, uint64_t now_ns)
+{
+    int64_t cap_ns = credit_cap_ns(d);
+    uint64_t periods = 1 + (uint64_t)(-allowance_ns / (cap_ns > 0 ? cap_ns : 1));
+    uint64_t at_ns = (now_ns / CREDIT_PERIOD_NS + periods) * CREDIT_PERIOD_NS;
+
+    return at_ns < now_ns + CREDIT_PARK_MAX_NS ? at_ns : now_ns + CREDIT_PARK_MAX_NS;
+}
+
+/* ---- Queues ---- */
+
+static inline struct credit_vcpu *credit_of_node(const struct heap_node *node)
+{
+    return env_container_of(node, struct credit_vcpu, node);
+}
+
+static bool credit_before(const struct heap_node *a, const struct heap_node *b)
+{
+    const struct credit_vcpu *va = credit_of_node(a), *vb = credit_of_node(b);
+
+    return va->key != vb->key ? (int64_t)(va->key - vb->key) < 0 : va->arrival < vb->arrival;
+}
+
+static const struct heap_ops credit_heap = {credit_before, NULL};
+
+/* Queue v where it belongs at this moment. */
+static void credit_insert(struct credit *credit, struct credit_queue *rq, struct credit_vcpu *v, uint64_t now_ns)
+{
+    struct credit_domain *d = credit_domain_of(v);
+    int64_t allowance_ns = credit_load(&d->cap) != 0 ? credit_allowance(d, now_ns) : 1;
+
+    v->arrival = rq->arrivals++;
+    if (allowance_ns <= 0) {
+        credit_leave(credit, v);
+        v->class = CREDIT_PARKED;
+        v->key = credit_refill_ns(d, allowance_ns, now_ns);
+        heap_insert(&rq->parked, &v->node, &credit_heap);
+        return;
+    }
+    credit_join(credit, v);
+    if (v->boosted) {
+        v->class = CREDIT_BOOST;
+        list_push_back(&rq->boost, &v->link);
+    } else if (credit_is_under(credit, d)) {
+        v->class = CREDIT_UNDER;
+        list_push_back(&rq->under, &v->link);
+    } else {
+        v->class = CREDIT_OVER;
+        v->key = credit_load(&d->used);
+        heap_insert(&rq->over, &v->node, &credit_heap);
+    }
+}
+
+static void credit_remove(struct credit_queue *rq, struct credit_vcpu *v)
+{
+    if (v->class == CREDIT_OVER)
+        heap_remove(&rq->over, &v->node, &credit_heap);
+    else if (v->class == CREDIT_PARKED)
+        heap_remove(&rq->parked, &v->node, &credit_heap);
+    else
+        list_remove(&v->link);
+    v->class = CREDIT_NONE;
+}
+
+static inline void credit_requeue(struct credit *credit, struct credit_queue *rq, struct credit_vcpu *v, uint64_t now_ns)
+{
+    credit_remove(rq, v);
+    credit_insert(credit, rq, v, now_ns);
+}
+
+/* Put those right whose account has changed while they waited: a refilled cap; OVER no more, or more OVER than when it was queued. */
+static void credit_refresh(struct credit *credit, struct credit_queue *rq, uint64_t now_ns)
+{
+    while (rq->parked.root != NULL && credit_of_node(rq->parked.root)->key <= now_ns)
+        credit_requeue(credit, rq, credit_of_node(rq->parked.root), now_ns);
+    while (rq->over.root != NULL) {
+        struct credit_vcpu *v = credit_of_node(rq->over.root);
+        const struct credit_domain *d = credit_domain_of(v);
+
+        if (credit_is_under(credit, d)) {
+            credit_requeue(credit, rq, v, now_ns);
+        } else if (v->key != credit_load(&d->used)) {
+            v->key = credit_load(&d->used);
+            heap_changed(&rq->over, &v->node, &credit_heap);
+            if (rq->over.root == &v->node)
+                break;
+        } else {
+            break;
+        }
+    }
+}
+
+/* The first that may run, after sending back those whose domains have become OVER or used their cap elsewhere. NULL: all are parked. */
+static struct credit_vcpu *credit_first(struct credit *credit, struct credit_queue *rq, uint64_t now_ns)
+{
+    credit_refresh(credit, rq, now_ns);
+    for (;;) {
+        struct credit_vcpu *v;
+        struct credit_domain *d;
+
+        if (!list_empty(&rq->boost))
+            v = list_first_entry(&rq->boost, struct credit_vcpu, link);
+        else if (!list_empty(&rq->under))
+            v = list_first_entry(&rq->under, struct credit_vcpu, link);
+        else if (rq->over.root != NULL)
+            v = credit_of_node(rq->over.root);
+        else
+            return NULL;
+        d = credit_domain_of(v);
+        if (credit_load(&d->cap) != 0 && credit_allowance(d, now_ns) <= 0)
+            credit_requeue(credit, rq, v, now_ns);
+        else if (v->class == CREDIT_UNDER && !credit_is_under(credit, d))
+            credit_requeue(credit, rq, v, now_ns);
+        else
+            return v;
+    }
+}
+
+/* ---- Ops ---- */
+
+/* v has just been queued: how long may the running one go on? Only a boosted one ends a slice early, and not before the rate limit. */
+static uint64_t credit_run_on(const struct credit *credit, struct sched_queue *queue, const struct credit_vcpu *v, uint64_t now_ns)
+{
+    struct credit_queue *rq = queue->data;
+    uint64_t ran_ns = now_ns - queue->charged_ns, end_ns = rq->slice_end_ns;
+
+    if (queue->running == NULL)
+        return SCHED_KEEP;
+    if (v->class == CREDIT_PARKED) {
+        if (v->key < end_ns)
+            end_ns = v->key;
+    } else if (v->class == CREDIT_BOOST && !((const struct credit_vcpu *)queue->running->data)->boosted) {
+        uint64_t limit_ns = credit_load(&credit->initial[CREDIT_RATELIMIT]);
+
+        end_ns = ran_ns < limit_ns ? now_ns + limit_ns - ran_ns : now_ns;
+    } else {
+        uint64_t slice_ns = credit_load(&credit->initial[CREDIT_SLICE]);
+
+        end_ns = ran_ns < slice_ns ? now_ns + slice_ns - ran_ns : now_ns;
+    }
+    if (end_ns >= rq->slice_end_ns)
+        return SCHED_KEEP;
+    rq->slice_end_ns = end_ns;
+    return end_ns > now_ns ? end_ns - now_ns : 0;
+}
+
+static uint64_t credit_enqueue(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, enum sched_reason reason,
+                               uint64_t now_ns)
+{
+    struct credit *credit = state;
+    struct credit_vcpu *v = vcpu->data;
+
+    if (reason == SCHED_WAKE) {
+        credit_join(credit, v);
+        v->boosted = credit_is_under(credit, credit_domain_of(v));
+        v->boost_ran_ns = 0;
+    }
+    credit_insert(credit, queue->data, v, now_ns);
+    return credit_run_on(credit, queue, v, now_ns);
+}
+
+static void credit_dequeue(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t now_ns)
+{
+    struct credit_vcpu *v = vcpu->data;
+
+    (void)now_ns;
+    credit_remove(queue->data, v);
+    credit_leave(state, v);
+}
+
+static void credit_sleep(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t now_ns)
+{
+    (void)queue, (void)now_ns;
+    credit_leave(state, vcpu->data);
+}
+
+/* To the end of its class without its boost; pick_next passes over it once. */
+static void credit_yield(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t now_ns)
+{
+    struct credit_vcpu *v = vcpu->data;
+
+    v->boosted = false;
+    v->yielded = true;
+    credit_insert(state, queue->data, v, now_ns);
+}
+
+/* As long as its credit lasts, between a tick and a slice; what is left of its cap; and until somebody's cap is refilled. */
+static uint64_t credit_slice(const struct credit *credit, const struct sched_queue *queue, struct credit_vcpu *v, uint64_t now_ns)
+{
+    const struct credit_queue *rq = queue->data;
+    struct credit_domain *d = credit_domain_of(v);
+    uint64_t slice_ns = credit_load(&credit->initial[CREDIT_SLICE]), left_ns;
+    int64_t credit_ns = credit_of(credit, d);
+
+    if (queue->waiting == 1 && credit->cpu_count == 1) {
+        slice_ns = SCHED_UNTIL_BLOCK;
+    } else if (queue->waiting > 1) {
+        uint64_t tick_ns = slice_ns < CREDIT_TICK_NS ? slice_ns : CREDIT_TICK_NS;
+
+        if (v->boosted || credit_ns < (int64_t)tick_ns)
+            slice_ns = tick_ns;
+        else if ((uint64_t)credit_ns < slice_ns)
+            slice_ns = (uint64_t)credit_ns;
+    }
+    if (credit_load(&d->cap) != 0) {
+        left_ns = (uint64_t)credit_allowance(d, now_ns) / (d->active != 0 ? d->active : 1);
+        if (left_ns < slice_ns)
+            slice_ns = left_ns;
+    }
+    if (rq->parked.root != NULL && credit_of_node(rq->parked.root)->key - now_ns < slice_ns)
+        slice_ns = credit_of_node(rq->parked.root)->key - now_ns;
+    return slice_ns < CREDIT_RUN_MIN_NS ? CREDIT_RUN_MIN_NS : slice_ns;
+}
+
+static struct sched_decision credit_pick_next(void *state, struct sched_queue *queue, uint64_t now_ns)
+{
+    struct credit *credit = state;
+    struct credit_queue *rq = queue->data;
+    struct credit_vcpu *v = credit_first(credit, rq, now_ns), *polite = NULL;
+    uint64_t slice_ns;
+
+    if (v != NULL && v->yielded) {
+        polite = v;
+        credit_remove(rq, polite);
+        v = credit_first(credit, rq, now_ns);
+    }
+    if (v == NULL) {
+        v = polite;
+        polite = NULL;
+    } else {
+        credit_remove(rq, v);
+    }
+    if (polite != NULL)
+        credit_insert(credit, rq, polite, now_ns);
+    if (v == NULL)
+        return (struct sched_decision){NULL, credit_of_node(rq->parked.root)->key - now_ns};
+    v->yielded = false;
+    slice_ns = credit_slice(credit, queue, v, now_ns);
+    rq->slice_end_ns = slice_ns == SCHED_UNTIL_BLOCK ? UINT64_MAX : now_ns + slice_ns;
+    return (struct sched_decision){v->vcpu, slice_ns};
+}
+
+static void credit_charge(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t ran_ns,
+                          uint64_t now_ns)
+{
+    struct credit_vcpu *v = vcpu->data;
+    struct credit_domain *d = credit_domain_of(v);
+
+    (void)queue;
+    credit_spend(state, d, ran_ns);
+    if (credit_load(&d->cap) != 0) {
+        credit_allowance(d, now_ns);
+        __atomic_fetch_sub(&d->allowance_ns, (int64_t)ran_ns, __ATOMIC_RELAXED);
+    }
+    if (v->boosted) {
+        v->boost_ran_ns += ran_ns;
+        v->boosted = v->boost_ran_ns < CREDIT_TICK_NS;
+    }
+}
+
+/* One of the first few of a list that may go there. */
+static struct sched_vcpu *credit_movable(struct list_node *list, uint32_t cpu)
+{
+    struct credit_vcpu *v;
+    uint32_t looks = CREDIT_LOOKS;
+
+    list_for_each_entry(v, list, link) {
+        if (sched_can_move(v->vcpu, cpu))
+            return v->vcpu;
+        if (--looks == 0)
+            break;
+    }
+    return NULL;
+}
+
+/* Who is boosted or UNDER, for a pCPU that would run one who is OVER, or nobody; who is OVER, for one that would idle. */
+static struct sched_vcpu *credit_steal(void *state, struct sched_queue *from, struct sched_queue *to, uint64_t now_ns)
+{
+    struct credit *credit = state;
+    struct credit_queue *source = from->data, *target = to->data;
+    const struct credit_vcpu *own = credit_first(credit, target, now_ns);
+    struct sched_vcpu *vcpu;
+
+    if (own != NULL && own->class != CREDIT_OVER)
+        return NULL;
+    credit_first(credit, source, now_ns); /* the heads of its lists are what they seem */
+    vcpu = credit_movable(&source->boost, to->cpu);
+    if (vcpu == NULL)
+        vcpu = credit_movable(&source->under, to->cpu);
+    if (vcpu == NULL && own == NULL && source->over.root != NULL && sched_can_move(credit_of_node(source->over.root)->vcpu, to->cpu))
+        vcpu = credit_of_node(source->over.root)->vcpu;
+    return vcpu;
+}
+
+/* ---- Life and parameters ---- */
+
+static const struct sched_parameter credit_params[CREDIT_PARAMS] = {
+    [CREDIT_WEIGHT] = {"weight", SCHED_PARAM_UINT, SCHED_SCOPE_MODULE | SCHED_SCOPE_DOMAIN, 1, CREDIT_WEIGHT_MAX, CREDIT_WEIGHT_DEFAULT,
+                       "share of the whole domain relative to other domains"},
+    [CREDIT_CAP] = {"cap", SCHED_PARAM_UINT, SCHED_SCOPE_MODULE | SCHED_SCOPE_DOMAIN, 0, CREDIT_CAP_MAX, 0,
+                    "the most that the whole domain may have, in percent of one pCPU; 0: no limit"},
+    [CREDIT_SLICE] = {"slice_ns", SCHED_PARAM_NS, SCHED_SCOPE_MODULE, CREDIT_SLICE_MIN_NS, CREDIT_SLICE_MAX_NS, CREDIT_SLICE_NS,
+                      "how long one runs at most while others wait, in ns"},
+    [CREDIT_RATELIMIT] = {"ratelimit_ns", SCHED_PARAM_NS, SCHED_SCOPE_MODULE, 0, CREDIT_SLICE_MAX_NS, CREDIT_RATELIMIT_NS,
+                          "how long one may run before a woken one preempts it, in ns"},
+};
+
+static int credit_create(void *state, const struct sched_machine *machine)
+{
+    struct credit *credit = state;
+
+    for (uint32_t i = 0; i < CREDIT_PARAMS; i++)
+        credit->initial[i] = credit_params[i].initial;
+    credit->cpu_count = machine->cpu_count;
+    return 0;
+}
+
+static void credit_queue_init(void *state, struct sched_queue *queue, uint64_t now_ns)
+{
+    struct credit_queue *rq = queue->data;
+
+    (void)state, (void)now_ns;
+    list_init(&rq->boost);
+    list_init(&rq->under);
+}
+
+static void credit_domain_insert(void *state, struct sched_domain *domain)
+{
+    const struct credit *credit = state;
+    struct credit_domain *d = domain->data;
+
+    d->weight = credit->initial[CREDIT_WEIGHT];
+    d->cap = credit->initial[CREDIT_CAP];
+    d->used = credit_load(&credit->fair);
+    d->allowance_ns = credit_cap_ns(d);
+}
+
+static void credit_vcpu_insert(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t now_ns)
+{
+    struct credit_vcpu *v = vcpu->data;
+
+    (void)queue, (void)now_ns;
+    v->vcpu = vcpu;
+    if (vcpu->place == SCHED_RUNNING)
+        credit_join(state, v); /* it was chosen by the module before this one */
+}
+
+static void credit_vcpu_remove(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t now_ns)
+{
+    (void)queue, (void)now_ns;
+    credit_leave(state, vcpu->data);
+}
+
+/* Its credit, in time, stays what it is. */
+static void credit_set_weight(struct credit *credit, struct credit_domain *d, uint64_t weight)
+{
+    uint64_t former = credit_load(&d->weight);
+    int64_t behind;
+
+    if (former == weight)
+        return;
+    behind = credit_behind_limited(credit, d, former);
+    __atomic_store_n(&d->used, credit_load(&credit->fair) - (uint64_t)(behind * (int64_t)former / (int64_t)weight), __ATOMIC_RELAXED);
+    __atomic_store_n(&d->weight, weight, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&d->active, __ATOMIC_RELAXED) != 0)
+        credit_add(&credit->weight, weight - former);
+}
+
+static void credit_param_set(void *state, const struct sched_target *target, uint32_t index, uint64_t value,
+                             uint64_t now_ns)
+{
+    struct credit *credit = state;
+    struct credit_domain *d = target->domain != NULL ? target->domain->data : NULL;
+
+    if (d == NULL) {
+        __atomic_store_n(&credit->initial[index], value, __ATOMIC_RELAXED);
+    } else if (index == CREDIT_WEIGHT) {
+        credit_set_weight(credit, d, value);
+    } else if (credit_load(&d->cap) != value) {
+        __atomic_store_n(&d->cap, value, __ATOMIC_RELAXED);
+        __atomic_store_n(&d->period, now_ns / CREDIT_PERIOD_NS, __ATOMIC_RELAXED);
+        __atomic_store_n(&d->allowance_ns, credit_cap_ns(d), __ATOMIC_RELAXED);
+    }
+    /* Called for each of its vCPUs, too: the parked ones may go. */
+    if (index == CREDIT_CAP && target->vcpu != NULL && ((struct credit_vcpu *)target->vcpu->data)->class == CREDIT_PARKED)
+        credit_requeue(credit, target->queue->data, target->vcpu->data, now_ns);
+}
+
+static uint64_t credit_param_get(void *state, const struct sched_target *target, uint32_t index)
+{
+    const struct credit *credit = state;
+    const struct credit_domain *d = target->domain != NULL ? target->domain->data : NULL;
+
+    if (d == NULL)
+        return credit_load(&credit->initial[index]);
+    return index == CREDIT_WEIGHT ? d->weight : d->cap;
+}
+
+const struct sched_ops sched_credit = {
+    .name = "credit",
+    .summary = "credit: shares by weight over all pCPUs, caps, boosted wake-ups",
+    .state_bytes = sizeof(struct credit),
+    .queue_bytes = sizeof(struct credit_queue),
+    .domain_bytes = sizeof(struct credit_domain),
+    .vcpu_bytes = sizeof(struct credit_vcpu),
+    .params = credit_params,
+    .param_count = CREDIT_PARAMS,
+    .park_max_ns = CREDIT_PARK_MAX_NS,
+    .create = credit_create,
+    .queue_init = credit_queue_init,
+    .domain_insert = credit_domain_insert,
+    .vcpu_insert = credit_vcpu_insert,
+    .vcpu_remove = credit_vcpu_remove,
+    .enqueue = credit_enqueue,
+    .dequeue = credit_dequeue,
+    .yield = credit_yield,
+    .pick_next = credit_pick_next,
+    .charge = credit_charge,
+    .sleep = credit_sleep,
+    .steal = credit_steal,
+    .param_set = credit_param_set,
+    .param_get = credit_param_get,
+};
