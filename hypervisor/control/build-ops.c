@@ -172,13 +172,13 @@ long control_domain_share(uint64_t arg, size_t bytes)
     if (rc != 0)
         return rc;
     port = event_alloc_unbound(d, current_vcpu()->domain->id);
-    rc = port < 0 ? port : grant_seed(d, a.grant_ref, current_vcpu()->domain->id, MFN(a.mfn));
-    if (rc == 0) {
-        a.port = (uint32_t)port;
-        rc = control_copy_out(arg, bytes, &a, sizeof(a));
-    } else if (port >= 0) {
+    a.port = (uint32_t)port;
+    /* The answer before the grant, which cannot be taken back. */
+    rc = port < 0 ? port : control_copy_out(arg, bytes, &a, sizeof(a));
+    if (rc == 0)
+        rc = grant_seed(d, a.grant_ref, current_vcpu()->domain->id, MFN(a.mfn));
+    if (rc != 0 && port >= 0)
         event_close(d, (evtchn_port_t)port);
-    }
     building_release(d);
     return rc;
 }
@@ -223,6 +223,8 @@ long control_domain_start_state(uint64_t arg, size_t bytes)
 
     if (rc != 0)
         return rc;
+    if (a.pad != 0)
+        return -EINVAL;
     rc = building_find(a.domid, &d);
     if (rc != 0)
         return rc;
