@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A domain's definition: the INI text that its owner wrote, checked, and the values in it.
+ *
+ * All mistakes are found in one go and told with file and line and what would be right; a definition with a mistake is none. Scheduler parameters are checked against what the linked-in modules
+ * declare: those of the active module now, those of others kept until their module is active.
+ * Reference for people: docs/reference/domain.md.  Tests: test-definition.c.
+ */
+#pragma once
+
+#include "text.h"
+
+#include <collet/control.h>
+#include <hv/plugin.h>
+
+#define DEFINITION_CMDLINE_MAX 1023u
+
+/* The scheduler modules and what they let one set. */
+struct sched_catalog {
+    unsigned int count;
+    struct sched_catalog_module {
+        char name[COLLET_NAME_MAX];
+        bool active;
+        unsigned int param_count;
+        struct collet_sched_param *params;
+    } *modules;
+};
+const struct sched_catalog_module *sched_catalog_find(const struct sched_catalog *catalog, const char *module); /* NULL: the active one */
+const struct collet_sched_param *sched_catalog_param(const struct sched_catalog_module *module, const char *name);
+void sched_catalog_free(struct sched_catalog *catalog); /* its contents */
+/* A parameter's value as written: a number, a time, or yes or no; by the type and the range of the parameter. 0; or -EINVAL or -ERANGE and what was expected. */
+int sched_param_parse(const struct collet_sched_param *param, const char *text, uint64_t *value, char *expected, size_t expected_bytes);
+
+enum definition_action { ACTION_DESTROY, ACTION_RESTART, ACTION_PRESERVE };
+const char *definition_action_name(enum definition_action action);
+
+struct definition {
+    char *file, *text;
+    char name[COLLET_NAME_MAX];
+    char *kernel, *ramdisk, *cmdline; /* ramdisk: NULL if there is none */
+    uint64_t frames, frames_max;
+    uint32_t vcpus;
+    uint64_t cpus; /* ~0: all */
+    enum definition_action on_poweroff, on_reboot, on_crash;
+    struct collet_plugin_setting *settings; /* all entries: those of [domain] under section "" */
+    uint32_t setting_count;
+};
+
+/* NULL: mistakes tell why (or memory ran out). `file` is for messages. Does not look at the files that it names. */
+struct definition *definition_parse(const char *file, const char *text, const struct sched_catalog *catalog, struct text_mistakes *mistakes);
+void definition_free(struct definition *definition);
+/* Can kernel and ramdisk be read? What cannot is told as a mistake at its line. */
+void definition_check_files(const struct definition *definition, struct text_mistakes *mistakes);
+/* Does its memory fit a domain in principle, are its CPUs there? */
+void definition_check_machine(const struct definition *definition, unsigned int cpus, uint64_t frames_total, struct text_mistakes *mistakes);
+/*
+ * Its parameters for `module`, without those that `except` (or NULL) has too, for domain domid: at most `room` values; the number. Parameters without domain scope are set for each vCPU.
+ */
+unsigned int definition_sched_values(const struct definition *definition, const struct sched_catalog_module *module, const struct sched_catalog_module *except, uint32_t domid,
+                                     struct collet_sched_value *values, unsigned int room);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The domains that the daemon looks after: their creation, what happens when they end, and what must be remembered across a restart of the daemon.
+ *
+ * A domain goes CREATING -> READY -> RUNNING and then to ENDED, PRESERVED or RESTARTING -> CREATING. Each step is written to a file before the effect that depends on it, so that a daemon that is killed
+ * between any two instructions finds out what to finish or to undo.
+ * Functions that take a call answer it, now or later. All in the loop's thread.
+ * Page: docs/operations.md.  Tests: test-domains.c.
+ */
+#pragma once
+
+#include "backend.h"
+#include "call.h"
+#include "loop.h"
+#include "plugins.h"
+#include "policy.h"
+
+struct domains;
+
+struct domains_settings {
+    struct loop *loop;
+    const struct backend *backend;
+    struct plugins *plugins;  /* may be set later, before the first request: domains_set_plugins */
+    const char *state_folder; /* NULL: nothing is remembered */
+    struct policy_limits limits;
+};
+
+struct domains *domains_create(const struct domains_settings *settings);
+void domains_set_plugins(struct domains *d, struct plugins *plugins);
+/* Forgets them; guests stay as they are. Calls that wait are answered ECANCELED. */
+void domains_destroy(struct domains *d);
+
+/* At the start: read the state, compare it with what there is, finish or undo what was half done. 0 or -errno. */
+int domains_take_up(struct domains *d);
+/* A change was reported, or records were lost (kind 0): look. */
+void domains_change(struct domains *d, const struct collet_change *change);
+
+void domains_op_create(struct domains *d, struct call *call, const char *file, const char *text, bool paused);
+void domains_op_check(struct domains *d, struct call *call, const char *file, const char *text);
+void domains_op_destroy(struct domains *d, struct call *call, const char *which);
+void domains_op_shutdown(struct domains *d, struct call *call, const char *which, bool reboot, bool wait, uint64_t timeout_ns);
+void domains_op_rename(struct domains *d, struct call *call, const char *which, const char *name);
+void domains_op_memory(struct domains *d, struct call *call, const char *which, uint64_t frames, uint64_t frames_max); /* frames_max 0: as it is */
+void domains_op_definition(struct domains *d, struct call *call, const char *which);
+void domains_op_console(struct domains *d, struct call *call, const char *which);
+void domains_op_list(struct domains *d, struct call *call);
+
+/* For the plugin host: struct plugins_daemon's world and apply; arg is the struct domains. */
+int domains_world(void *arg, const struct collet_plugin_world **world);
+int domains_apply(void *arg, const char *plugin, const char *module, struct collet_sched_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed, char *error,
+                  size_t error_bytes);
+/* How many domains are being built or wait for their restart: for tests and for an orderly end. */
+unsigned int domains_unsettled(const struct domains *d);

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a stock PV guest and the stock console daemon want to find in XenStore.
+ *
+ * One transaction writes all of a guest's nodes, another takes them away. A guest may write only the nodes listed with OWNED: those that its kernel writes by itself.
+ * libxenstore would open the kernel's device and wait for ever if nobody listened on the socket; so the socket is tried first.
+ * Contract: store.h.
+ */
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <xenstore.h>
+
+#define PATH_BYTES 256
+#define CONSOLE_LIMIT "1048576" /* bytes that xenconsoled keeps for a reader who does not read */
+#define TRIES 10
+#define RUN_SOCKET "/run/xenstored/socket"
+
+struct store {
+    struct xs_handle *xs;
+    char error[200];
+};
+
+const char *store_error(const struct store *s)
+{
+    return s != NULL ? s->error : "no memory";
+}
+
+__attribute__((format(printf, 2, 3))) static int fail(struct store *s, const char *format, ...)
+{
+    int error = errno != 0 ? errno : EIO;
+    size_t length;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(s->error, sizeof(s->error), format, args);
+    va_end(args);
+    length = strlen(s->error);
+    if (error == EPIPE || error == ECONNRESET || error == EBADF || error == ECONNREFUSED)
+        snprintf(s->error + length, sizeof(s->error) - length, ": xenstored has ended (guests go on; see docs/operations.md)");
+    else
+        snprintf(s->error + length, sizeof(s->error) - length, ": %s", strerror(error));
+    return -error;
+}
+
+/* ---- Connecting ---- */
+
+bool store_listens(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = RUN_SOCKET};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool answers = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return answers;
+}
+
+/* Every tool looks for these; the kernel's own are made by xenstored. */
+static int domain0_nodes(struct store *s)
+{
+    static const char *const nodes[][2] = {{"/local/domain/0/domid", "0"}, {"/local/domain/0/name", "Domain0"}, {"/tool/xenstored", ""}};
+    char *there;
+    size_t i;
+
+    for (i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+        there = xs_read(s->xs, XBT_NULL, nodes[i][0], NULL);
+        if (there == NULL && !xs_write(s->xs, XBT_NULL, nodes[i][0], nodes[i][1], (unsigned int)strlen(nodes[i][1])))
+            return fail(s, "%s could not be written", nodes[i][0]);
+        free(there);
+    }
+    return 0;
+}
+
+int store_open(struct store **store)
+{
+    struct store *s = calloc(1, sizeof(*s));
+
+    *store = s;
+    if (s == NULL)
+        return -ENOMEM;
+    if (!store_listens())
+        return fail(s, "%s", RUN_SOCKET);
+    s->xs = xs_open(0);
+    if (s->xs == NULL)
+        return fail(s, "the connection to xenstored");
+    fcntl(xs_fileno(s->xs), F_SETFD, FD_CLOEXEC);
+    return domain0_nodes(s);
+}
+
+void store_close(struct store *s)
+{
+    if (s != NULL && s->xs != NULL)
+        xs_close(s->xs);
+    free(s);
+}
+
+/* ---- A guest's nodes ---- */
+
+enum owner { READ_ONLY, OWNED };
+
+struct writer {
+    struct store *store;
+    xs_transaction_t t;
+    uint32_t domid;
+    const char *base; /* what paths are below of */
+    bool failed;      /* the first failure is told */
+};
+
+__attribute__((format(printf, 4, 5))) static void put(struct writer *w, enum owner owner, const char *path, const char *format, ...)
+{
+    struct xs_permissions shared[2] = {{.id = 0, .perms = XS_PERM_NONE}, {.id = w->domid, .perms = XS_PERM_READ}};
+    struct xs_permissions own = {.id = w->domid, .perms = XS_PERM_NONE};
+    char whole[PATH_BYTES], value[PATH_BYTES];
+    va_list args;
+
+    if (w->failed)
+        return;
+    snprintf(whole, sizeof(whole), "%s%s%s", w->base, *path != '\0' ? "/" : "", path);
+    va_start(args, format);
+    vsnprintf(value, sizeof(value), format, args);
+    va_end(args);
+    if (!xs_write(w->store->xs, w->t, whole, value, (unsigned int)strlen(value)) ||
+        !xs_set_permissions(w->store->xs, w->t, whole, owner == OWNED ? &own : shared, owner == OWNED ? 1 : 2)) {
+        fail(w->store, "%s", whole);
+        w->failed = true;
+    }
+}
+
+static void put_vm(struct writer *w, const struct store_order *o)
+{
+    put(w, READ_ONLY, "", "%s", "");
+    put(w, READ_ONLY, "name", "%s", o->name);
+    put(w, READ_ONLY, "uuid", "%s", o->uuid);
+}
+
+static void put_console(struct writer *w, const struct store_order *o)
+{
+    put(w, READ_ONLY, "console", "%s", "");
+    put(w, READ_ONLY, "console/type", "xenconsoled");
+    put(w, READ_ONLY, "console/output", "pty");
+    put(w, READ_ONLY, "console/limit", CONSOLE_LIMIT);
+    put(w, READ_ONLY, "console/tty", "%s", "");
+    put(w, READ_ONLY, "console/port", "%" PRIu32, o->built.console_port);
+    put(w, READ_ONLY, "console/ring-ref", "%" PRIu64, o->built.console_mfn);
+}
+
+static void put_control(struct writer *w)
+{
+    put(w, READ_ONLY, "control", "%s", "");
+    put(w, OWNED, "control/shutdown", "%s", "");
+    put(w, OWNED, "control/feature-poweroff", "%s", "");
+    put(w, OWNED, "control/feature-reboot", "%s", "");
+    put(w, OWNED, "control/feature-suspend", "%s", "");
+    put(w, OWNED, "control/sysrq", "%s", "");
+    put(w, READ_ONLY, "control/platform-feature-multiprocessor-suspend", "1");
+    put(w, READ_ONLY, "control/platform-feature-xs_reset_watches", "1");
+}
+
+static void put_guest(struct writer *w, const struct store_order *o)
+{
+    char path[40];
+    uint32_t vcpu;
+
+    put(w, READ_ONLY, "", "%s", "");
+    put(w, READ_ONLY, "vm", "/vm/%s", o->uuid);
+    put(w, READ_ONLY, "name", "%s", o->name);
+    put(w, READ_ONLY, "domid", "%" PRIu32, o->domid);
+    put(w, READ_ONLY, "cpu", "%s", "");
+    for (vcpu = 0; vcpu < o->vcpus; vcpu++) {
+        snprintf(path, sizeof(path), "cpu/%u", vcpu);
+        put(w, READ_ONLY, path, "%s", "");
+        snprintf(path, sizeof(path), "cpu/%u/availability", vcpu);
+        put(w, READ_ONLY, path, "online");
+    }
+    put(w, READ_ONLY, "memory", "%s", "");
+    put(w, READ_ONLY, "memory/static-max", "%" PRIu64, o->frames_max * 4);
+    put(w, READ_ONLY, "memory/target", "%" PRIu64, o->frames * 4);
+    put(w, READ_ONLY, "memory/videoram", "0");
+    put(w, READ_ONLY, "device", "%s", "");
+    put(w, OWNED, "device/suspend/event-channel", "%s", "");
+    put(w, READ_ONLY, "store", "%s", "");
+    put(w, READ_ONLY, "store/port", "%" PRIu32, o->built.store_port);
+    put(w, READ_ONLY, "store/ring-ref", "%" PRIu64, o->built.store_mfn);
+    put_console(w, o);
+    put_control(w);
+    put(w, OWNED, "data", "%s", "");
+    put(w, OWNED, "drivers", "%s", "");
+    put(w, OWNED, "feature", "%s", "");
+    put(w, OWNED, "attr", "%s", "");
+    put(w, OWNED, "error", "%s", "");
+}
+
+/* One try; -EAGAIN: somebody else's change came between. */
+static int add_once(struct store *s, const struct store_order *o)
+{
+    char guest[PATH_BYTES], vm[PATH_BYTES];
+    struct writer w = {.store = s, .domid = o->domid};
+
+    snprintf(guest, sizeof(guest), "/local/domain/%" PRIu32, o->domid);
+    snprintf(vm, sizeof(vm), "/vm/%s", o->uuid);
+    w.t = xs_transaction_start(s->xs);
+    if (w.t == XBT_NULL)
+        return fail(s, "a transaction");
+    xs_rm(s->xs, w.t, guest); /* of a domain that had the number before, if anybody forgot it */
+    w.base = vm;
+    put_vm(&w, o);
+    w.base = guest;
+    put_guest(&w, o);
+    if (w.failed) {
+        int error = errno != 0 ? errno : EIO;
+        xs_transaction_end(s->xs, w.t, true);
+        return -error;
+    }
+    return xs_transaction_end(s->xs, w.t, false) ? 0 : fail(s, "the transaction");
+}
+
+int store_add(struct store *s, const struct store_order *o)
+{
+    int rc = -EAGAIN, i;
+
+    if (s == NULL || s->xs == NULL)
+        return -ENOTCONN;
+    for (i = 0; i < TRIES && rc == -EAGAIN; i++)
+        rc = add_once(s, o);
+    if (rc == 0 && !xs_introduce_domain(s->xs, o->domid, (unsigned long)o->built.store_mfn, o->built.store_port))
+        rc = fail(s, "xenstored does not take it (its ring or its port)");
+    if (rc != 0) {
+        char kept[sizeof(s->error)];
+
+        memcpy(kept, s->error, sizeof(kept));
+        store_remove(s, o->domid, o->uuid);
+        memcpy(s->error, kept, sizeof(kept));
+    }
+    return rc;
+}
+
+void store_remove(struct store *s, uint32_t domid, const char *uuid)
+{
+    char path[PATH_BYTES], *vm;
+
+    if (s == NULL || s->xs == NULL)
+        return;
+    xs_release_domain(s->xs, domid);
+    snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/vm", domid);
+    vm = *uuid == '\0' ? xs_read(s->xs, XBT_NULL, path, NULL) : NULL;
+    if (vm != NULL && strncmp(vm, "/vm/", 4) == 0 && vm[4] != '\0')
+        xs_rm(s->xs, XBT_NULL, vm);
+    free(vm);
+    snprintf(path, sizeof(path), "/vm/%.40s", uuid);
+    if (*uuid != '\0')
+        xs_rm(s->xs, XBT_NULL, path);
+    snprintf(path, sizeof(path), "/local/domain/%" PRIu32, domid);
+    xs_rm(s->xs, XBT_NULL, path);
+}
+
+int store_write(struct store *s, uint32_t domid, const char *path, const char *value)
+{
+    char whole[PATH_BYTES];
+
+    if (s == NULL || s->xs == NULL)
+        return -ENOTCONN;
+    snprintf(whole, sizeof(whole), "/local/domain/%" PRIu32 "/%s", domid, path);
+    return xs_write(s->xs, XBT_NULL, whole, value, (unsigned int)strlen(value)) ? 0 : fail(s, "%s", whole);
+}
+
+char *store_read(struct store *s, uint32_t domid, const char *path)
+{
+    char whole[PATH_BYTES], *value;
+
+    if (s == NULL || s->xs == NULL) {
+        errno = ENOTCONN;
+        return NULL;
+    }
+    snprintf(whole, sizeof(whole), "/local/domain/%" PRIu32 "/%s", domid, path);
+    value = xs_read(s->xs, XBT_NULL, whole, NULL);
+    if (value == NULL) {
+        int error = errno;
+
+        fail(s, "%s", whole);
+        errno = error;
+    }
+    return value;
+}
+
+int store_rename(struct store *s, uint32_t domid, const char *uuid, const char *name)
+{
+    char whole[PATH_BYTES];
+    int rc = store_write(s, domid, "name", name);
+
+    if (rc != 0 || *uuid == '\0')
+        return rc;
+    snprintf(whole, sizeof(whole), "/vm/%.40s/name", uuid);
+    return xs_write(s->xs, XBT_NULL, whole, name, (unsigned int)strlen(name)) ? 0 : fail(s, "%s", whole);
+}
