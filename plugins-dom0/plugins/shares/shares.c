@@ -2,8 +2,8 @@
 /*
  * shares: percentages of the machine, and caps, to scheduler weights.
  *
- * "40%" is what people mean; weights only say it if all of them are known. So this plugin sets the weight of every domain: those with a share get it, the others divide what is left equally. The scheduler's
- * weight counts for each vCPU, so a domain's is divided by their number.
+ * "40%" is what people mean; weights only say it if all of them are known. So this plugin sets the weight of every domain: those with a share get it, the others divide what is left equally. Where the scheduler's
+ * weight counts for each vCPU, a domain's is divided by their number.
  * Contract: <hv/plugin.h>.  Tests: test-shares.c.  Page: README.md.
  */
 #include <hv/plugin-tools.h>
@@ -160,13 +160,17 @@ static struct shares_sum shares_add_up(const struct shares_wish *wishes, uint32_
 static void shares_set_weight(const struct collet_plugin_host *host, const struct collet_plugin_domain *domain, const struct collet_plugin_parameter *weight, double share, bool said,
                               const struct shares_sum *sum)
 {
-    double per_percent = fmin(SHARES_WEIGHT_PER_PERCENT, (double)weight->maximum / 100), asked = share * per_percent / domain->vcpus;
+    /* A weight that cannot be set for a vCPU is the whole domain's. */
+    uint32_t parts = (weight->scopes & PLUGIN_SCOPE_VCPU) != 0 ? domain->vcpus : 1;
+    double per_percent = fmin(SHARES_WEIGHT_PER_PERCENT, (double)weight->maximum / 100), asked = share * per_percent / parts;
     double value = fmin(fmax(round(asked), (double)weight->minimum), (double)weight->maximum);
-    char rest[96] = "";
+    char rest[96] = "", divided[32] = "";
 
+    if (parts > 1)
+        snprintf(divided, sizeof(divided), " / %u vCPUs", parts);
     if (!said)
         snprintf(rest, sizeof(rest), "the rest, (100%% - %g%%) / %u = ", sum->said, sum->without);
-    plugin_set_domain(host, domain->domid, "weight", value, "%sshare %.4g%%: %.4g%% x %g / %u vCPU%s = %.4g%s", rest, share, share, per_percent, domain->vcpus, domain->vcpus == 1 ? "" : "s", asked,
+    plugin_set_domain(host, domain->domid, "weight", value, "%sshare %.4g%%: %.4g%% x %g%s = %.5g%s", rest, share, share, per_percent, divided, asked,
                       value != round(asked) ? ", brought into the parameter's range" : "");
 }
 
