@@ -58,6 +58,7 @@ struct credit_queue {
     struct heap parked;            /* by when the cap is refilled */
     uint64_t arrivals;             /* a counter: the tie-break */
     uint64_t slice_end_ns;         /* of what runs */
+    uint64_t spent_ns;             /* what runs has been taken from its domain's account up to this time */
 };
 
 struct credit_vcpu {
@@ -239,13 +240,12 @@ static bool credit_before(const struct heap_node *a, const struct heap_node *b)
 
 static const struct heap_ops credit_heap = {credit_before, NULL};
 
-/* Queue v where it belongs at this moment. */
-static void credit_insert(struct credit *credit, struct credit_queue *rq, struct credit_vcpu *v, uint64_t now_ns)
+/* Queue v where it belongs at this moment. Its turn among equals is by v->arrival. */
+static void credit_place(struct credit *credit, struct credit_queue *rq, struct credit_vcpu *v, uint64_t now_ns)
 {
     struct credit_domain *d = credit_domain_of(v);
     int64_t allowance_ns = credit_load(&d->cap) != 0 ? credit_allowance(d, now_ns) : 1;
 
-    v->arrival = rq->arrivals++;
     if (allowance_ns <= 0) {
         credit_leave(credit, v);
         v->class = CREDIT_PARKED;
@@ -267,6 +267,12 @@ static void credit_insert(struct credit *credit, struct credit_queue *rq, struct
     }
 }
 
+static void credit_insert(struct credit *credit, struct credit_queue *rq, struct credit_vcpu *v, uint64_t now_ns)
+{
+    v->arrival = rq->arrivals++;
+    credit_place(credit, rq, v, now_ns);
+}
+
 static void credit_remove(struct credit_queue *rq, struct credit_vcpu *v)
 {
     if (v->class == CREDIT_OVER)
@@ -278,10 +284,11 @@ static void credit_remove(struct credit_queue *rq, struct credit_vcpu *v)
     v->class = CREDIT_NONE;
 }
 
+/* To another class; it does not lose its turn. */
 static inline void credit_requeue(struct credit *credit, struct credit_queue *rq, struct credit_vcpu *v, uint64_t now_ns)
 {
     credit_remove(rq, v);
-    credit_insert(credit, rq, v, now_ns);
+    credit_place(credit, rq, v, now_ns);
 }
 
 /* Put those right whose account has changed while they waited: a refilled cap; OVER no more, or more OVER than when it was queued. */
@@ -334,6 +341,19 @@ static struct credit_vcpu *credit_first(struct credit *credit, struct credit_que
 
 /* ---- Ops ---- */
 
+/* Take what runs here from its domain's account up to now: also before another domain becomes active, which has no part in the time until then. */
+static void credit_settle(struct credit *credit, struct sched_queue *queue, uint64_t now_ns)
+{
+    struct credit_queue *rq = queue->data;
+    struct credit_domain *d;
+
+    if (queue->running != NULL) {
+        d = credit_domain_of(queue->running->data);
+        credit_spend(credit, d, now_ns - rq->spent_ns);
+    }
+    rq->spent_ns = now_ns;
+}
+
 /* v has just been queued: how long may the running one go on? Only a boosted one ends a slice early, and not before the rate limit. */
 static uint64_t credit_run_on(const struct credit *credit, struct sched_queue *queue, const struct credit_vcpu *v, uint64_t now_ns)
 {
@@ -367,6 +387,7 @@ static uint64_t credit_enqueue(void *state, struct sched_queue *queue, struct sc
     struct credit_vcpu *v = vcpu->data;
 
     if (reason == SCHED_WAKE) {
+        credit_settle(credit, queue, now_ns);
         credit_join(credit, v);
         v->boosted = credit_is_under(credit, credit_domain_of(v));
         v->boost_ran_ns = 0;
@@ -379,7 +400,7 @@ static void credit_dequeue(void *state, struct sched_queue *queue, struct sched_
 {
     struct credit_vcpu *v = vcpu->data;
 
-    (void)now_ns;
+    credit_settle(state, queue, now_ns);
     credit_remove(queue->data, v);
     credit_leave(state, v);
 }
@@ -446,11 +467,14 @@ static struct sched_decision credit_pick_next(void *state, struct sched_queue *q
     } else {
         credit_remove(rq, v);
     }
-    if (polite != NULL)
+    if (polite != NULL) {
+        polite->yielded = false;
         credit_insert(credit, rq, polite, now_ns);
+    }
     if (v == NULL)
         return (struct sched_decision){NULL, credit_of_node(rq->parked.root)->key - now_ns};
     v->yielded = false;
+    rq->spent_ns = now_ns;
     slice_ns = credit_slice(credit, queue, v, now_ns);
     rq->slice_end_ns = slice_ns == SCHED_UNTIL_BLOCK ? UINT64_MAX : now_ns + slice_ns;
     return (struct sched_decision){v->vcpu, slice_ns};
@@ -462,8 +486,7 @@ static void credit_charge(void *state, struct sched_queue *queue, struct sched_v
     struct credit_vcpu *v = vcpu->data;
     struct credit_domain *d = credit_domain_of(v);
 
-    (void)queue;
-    credit_spend(state, d, ran_ns);
+    credit_settle(state, queue, now_ns);
     if (credit_load(&d->cap) != 0) {
         credit_allowance(d, now_ns);
         __atomic_fetch_sub(&d->allowance_ns, (int64_t)ran_ns, __ATOMIC_RELAXED);
@@ -535,7 +558,8 @@ static void credit_queue_init(void *state, struct sched_queue *queue, uint64_t n
 {
     struct credit_queue *rq = queue->data;
 
-    (void)state, (void)now_ns;
+    (void)state;
+    rq->spent_ns = now_ns;
     list_init(&rq->boost);
     list_init(&rq->under);
 }
@@ -570,16 +594,19 @@ static void credit_vcpu_remove(void *state, struct sched_queue *queue, struct sc
 /* Its credit, in time, stays what it is. */
 static void credit_set_weight(struct credit *credit, struct credit_domain *d, uint64_t weight)
 {
+    bool active = __atomic_load_n(&d->active, __ATOMIC_RELAXED) != 0;
     uint64_t former = credit_load(&d->weight);
     int64_t behind;
 
     if (former == weight)
         return;
+    if (active)
+        credit_domain_leave(credit, d);
     behind = credit_behind_limited(credit, d, former);
     __atomic_store_n(&d->used, credit_load(&credit->fair) - (uint64_t)(behind * (int64_t)former / (int64_t)weight), __ATOMIC_RELAXED);
     __atomic_store_n(&d->weight, weight, __ATOMIC_RELAXED);
-    if (__atomic_load_n(&d->active, __ATOMIC_RELAXED) != 0)
-        credit_add(&credit->weight, weight - former);
+    if (active)
+        credit_domain_join(credit, d);
 }
 
 static void credit_param_set(void *state, const struct sched_target *target, uint32_t index, uint64_t value,
