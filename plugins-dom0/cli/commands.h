@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Every command's entry; commands.c lists them. */
+#pragma once
+
+#include "cli.h"
+
+extern const struct cli_command cmd_list, cmd_info, cmd_create, cmd_destroy, cmd_shutdown, cmd_reboot, cmd_pause, cmd_unpause, cmd_rename, cmd_mem, cmd_console;
+extern const struct cli_command cmd_vcpu_list, cmd_vcpu_pin;
+extern const struct cli_command cmd_sched_list, cmd_sched_show, cmd_sched_use, cmd_sched_get, cmd_sched_set;
+extern const struct cli_command cmd_top;
+extern const struct cli_command cmd_plugin_list, cmd_plugin_show, cmd_plugin_load, cmd_plugin_unload, cmd_plugin_reload;
+extern const struct cli_command cmd_trace_start, cmd_trace_stop, cmd_trace_status, cmd_trace_dump;
+extern const struct cli_command cmd_watch, cmd_log, cmd_daemon, cmd_daemon_stop, cmd_version, cmd_help, cmd_complete;

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way between a terminal and a domain's console. The terminal is raw, so that every key but the escape reaches the guest, and is put back however this ends.
+ * Contract: console.h. Tests: test-client.c.
+ */
+#include "console.h"
+#include "client.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONSOLE_WAIT_MS 5000
+
+struct session {
+    int in, out, pty;
+    const struct console_options *options;
+    bool input_over, line_start;
+    uint64_t started_ms, output_ms; /* when the last output came */
+};
+
+enum ending { GOES_ON, DETACHED, GUEST_GONE, OUTPUT_GONE };
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+int console_parse_escape(struct cli *cli, const char *text, int *escape)
+{
+    if (strcmp(text, "none") == 0)
+        return *escape = -1, 0;
+    if (text[0] == '^' && text[1] != 0 && text[2] == 0) {
+        *escape = toupper((unsigned char)text[1]) & 0x1f;
+        return 0;
+    }
+    if (text[0] == 0 || text[1] != 0)
+        return cli_fail(cli, CLI_USAGE, "EINVAL", "--escape: '%s' is not a character; such as ^], ^a, ~ or none", text);
+    *escape = (unsigned char)text[0];
+    return 0;
+}
+
+static int open_pty(struct cli *cli, const char *path, int *fd)
+{
+    struct termios raw;
+
+    *fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (*fd < 0)
+        return cli_fail(cli, CLI_FAILED, cli_error_name(errno), "%s: %s", path, strerror(errno));
+    /* The guest's terminal echoes; a second one in between would do it again. */
+    if (tcgetattr(*fd, &raw) == 0) {
+        cfmakeraw(&raw);
+        tcsetattr(*fd, TCSANOW, &raw);
+    }
+    return 0;
+}
+
+int console_open(struct cli *cli, const char *domain, int *fd)
+{
+    for (unsigned int waited = 0;; waited += 200) {
+        struct cli attempt = { .out = cli->out, .err = cli->err, .client = cli->client, .quiet_errors = waited < CONSOLE_WAIT_MS };
+        json_t *result;
+        int exit = client_ask(&attempt, json_pack("{s:s, s:s}", "op", "console", "domain", domain), 10000, &result);
+
+        cli->client = attempt.client;
+        if (exit == 0) {
+            exit = open_pty(cli, client_text(result, "pty"), fd);
+            json_decref(result);
+            return exit;
+        }
+        /* Only a console that is not there yet is worth waiting for; anything else is asked again to be said. */
+        if (exit != CLI_FAILED || waited >= CONSOLE_WAIT_MS || !cli_sleep_ms(200)) {
+            client_close(cli);
+            return client_ask(cli, json_pack("{s:s, s:s}", "op", "console", "domain", domain), 10000, &result);
+        }
+    }
+}
+
+static enum ending write_all(int fd, const char *bytes, size_t count, enum ending when_gone)
+{
+    while (count != 0) {
+        ssize_t n = write(fd, bytes, count);
+        struct pollfd wait = { .fd = fd, .events = POLLOUT };
+
+        if (n > 0) {
+            bytes += n;
+            count -= (size_t)n;
+        } else if (n < 0 && errno == EAGAIN) {
+            poll(&wait, 1, 1000);
+            if (wait.revents & (POLLHUP | POLLERR))
+                return when_gone;
+        } else if (n < 0 && errno != EINTR) {
+            return when_gone;
+        }
+        if (cli_interrupted())
+            return DETACHED;
+    }
+    return GOES_ON;
+}
+
+static enum ending from_guest(struct session *s)
+{
+    char buffer[4096];
+    ssize_t n = read(s->pty, buffer, sizeof(buffer));
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return GOES_ON;
+    if (n <= 0)
+        return GUEST_GONE;
+    s->output_ms = now_ms();
+    s->line_start = buffer[n - 1] == '\n';
+    return write_all(s->out, buffer, (size_t)n, OUTPUT_GONE);
+}
+
+static enum ending from_user(struct session *s)
+{
+    char buffer[1024];
+    ssize_t n = read(s->in, buffer, sizeof(buffer));
+    char *escape = NULL;
+    enum ending ending;
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return GOES_ON;
+    if (n <= 0) {
+        s->input_over = true;
+        s->output_ms = now_ms();
+        return GOES_ON;
+    }
+    if (s->options->escape >= 0)
+        escape = memchr(buffer, s->options->escape, (size_t)n);
+    ending = write_all(s->pty, buffer, escape != NULL ? (size_t)(escape - buffer) : (size_t)n, GUEST_GONE);
+    return escape != NULL && ending == GOES_ON ? DETACHED : ending;
+}
+
+/* How long to wait at most: -1 for ever, 0 if it is time to go. */
+static int time_left(const struct session *s)
+{
+    uint64_t now = now_ms(), until = UINT64_MAX;
+
+    if (s->options->total_ms != 0)
+        until = s->started_ms + s->options->total_ms;
+    if (s->input_over && s->output_ms + s->options->idle_ms < until)
+        until = s->output_ms + s->options->idle_ms;
+    if (until == UINT64_MAX)
+        return -1;
+    return until <= now ? 0 : (int)(until - now);
+}
+
+static enum ending copy_both_ways(struct session *s)
+{
+    enum ending ending = GOES_ON;
+
+    while (ending == GOES_ON) {
+        struct pollfd fds[2] = { { .fd = s->pty, .events = POLLIN }, { .fd = s->input_over ? -1 : s->in, .events = POLLIN } };
+        int ms = time_left(s);
+
+        if (ms == 0 || cli_interrupted())
+            return DETACHED;
+        if (poll(fds, 2, ms) < 0)
+            continue;
+        if (fds[0].revents & POLLIN)
+            ending = from_guest(s);
+        else if (fds[0].revents != 0)
+            ending = GUEST_GONE;
+        if (ending == GOES_ON && fds[1].revents != 0)
+            ending = from_user(s);
+    }
+    return ending;
+}
+
+int console_run(struct cli *cli, const char *domain, int fd, const struct console_options *options)
+{
+    struct session s = { .in = 0, .out = fileno(cli->out), .pty = fd, .options = options, .started_ms = now_ms(), .output_ms = now_ms(), .line_start = true };
+    struct termios before, raw;
+    bool terminal = isatty(s.in) && tcgetattr(s.in, &before) == 0;
+    enum ending ending;
+
+    cli_catch_signals();
+    fflush(cli->out);
+    if (terminal) {
+        if (options->escape >= 0 && options->escape < 32)
+            fprintf(cli->err, "Connected to %s; Ctrl-%c detaches.\n", domain, options->escape | 0x40);
+        else if (options->escape >= 0)
+            fprintf(cli->err, "Connected to %s; %c detaches.\n", domain, options->escape);
+        raw = before;
+        cfmakeraw(&raw);
+        tcsetattr(s.in, TCSAFLUSH, &raw);
+    }
+    ending = copy_both_ways(&s);
+    if (terminal) {
+        tcsetattr(s.in, TCSAFLUSH, &before);
+        fprintf(cli->err, "%s%s\n", s.line_start ? "" : "\n", ending == GUEST_GONE ? "The domain has ended." : "Detached.");
+    } else if (ending == GUEST_GONE) {
+        fputs("collet: the domain has ended\n", cli->err);
+    }
+    close(fd);
+    return 0;
+}

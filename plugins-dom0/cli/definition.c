@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Definitions as text: read whole, and changed line by line, so that messages about them still name the right line.
+ * Contract: definition.h. Tests: test-format.c.
+ */
+#include "definition.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define DEFINITION_BYTES_MAX (512u << 10)
+
+int definition_read(const char *path, char **text)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), error = 0;
+    char *buffer = malloc(DEFINITION_BYTES_MAX + 2);
+    size_t used = 0;
+    ssize_t n = 1;
+
+    if (fd < 0 || buffer == NULL)
+        error = fd < 0 ? errno : ENOMEM;
+    while (error == 0 && n > 0 && used <= DEFINITION_BYTES_MAX) {
+        n = read(fd, buffer + used, DEFINITION_BYTES_MAX + 1 - used);
+        if (n < 0)
+            error = errno;
+        else
+            used += (size_t)n;
+    }
+    if (error == 0 && used > DEFINITION_BYTES_MAX)
+        error = EFBIG;
+    if (error == 0 && memchr(buffer, 0, used) != NULL)
+        error = EILSEQ;
+    if (fd >= 0)
+        close(fd);
+    if (error != 0) {
+        free(buffer);
+        return -error;
+    }
+    buffer[used] = 0;
+    *text = buffer;
+    return 0;
+}
+
+struct setting {
+    char section[64], key[64];
+    const char *value;
+};
+
+static int split(const char *text, struct setting *s)
+{
+    const char *equals = strchr(text, '='), *dot;
+
+    if (equals == NULL || equals == text || strpbrk(text, "\r\n") != NULL)
+        return -EINVAL;
+    dot = memchr(text, '.', (size_t)(equals - text));
+    if (dot == text || dot + 1 == equals || (size_t)(equals - text) >= sizeof(s->key))
+        return -EINVAL;
+    snprintf(s->section, sizeof(s->section), "%.*s", dot != NULL ? (int)(dot - text) : 6, dot != NULL ? text : "domain");
+    snprintf(s->key, sizeof(s->key), "%.*s", (int)(equals - (dot != NULL ? dot + 1 : text)), dot != NULL ? dot + 1 : text);
+    s->value = equals + 1;
+    for (const char *c = s->key; *c != 0; c++)
+        if (!isalnum((unsigned char)*c) && *c != '_' && *c != '-' && *c != '.')
+            return -EINVAL;
+    return 0;
+}
+
+/* Does this line (up to its newline) open a section? Then *inside tells whether it is the one. */
+static bool is_section(const char *line, const char *name, bool *inside)
+{
+    size_t length = strlen(name);
+
+    line += strspn(line, " \t");
+    if (*line != '[')
+        return false;
+    line += 1 + strspn(line + 1, " \t");
+    *inside = strncasecmp(line, name, length) == 0 && line[length + strspn(line + length, " \t")] == ']';
+    return true;
+}
+
+static bool is_key(const char *line, const char *key)
+{
+    size_t length = strlen(key);
+
+    line += strspn(line, " \t");
+    if (strncasecmp(line, key, length) != 0)
+        return false;
+    line += length + strspn(line + length, " \t");
+    return *line == '=' || *line == ':';
+}
+
+int definition_override(char **text, const char *setting)
+{
+    struct setting s;
+    bool inside = false;
+    char *replaced = NULL;
+    const char *line = *text;
+    int rc = split(setting, &s);
+
+    if (rc != 0)
+        return rc;
+    for (; *line != 0; line += strcspn(line, "\n"), line += *line == '\n') {
+        if (is_section(line, s.section, &inside) || !inside || !is_key(line, s.key))
+            continue;
+        rc = asprintf(&replaced, "%.*s%s = %s%s", (int)(line - *text), *text, s.key, s.value, line + strcspn(line, "\n"));
+        break;
+    }
+    if (*line == 0)
+        rc = asprintf(&replaced, "%s%s[%s]\n%s = %s\n", *text, line != *text && line[-1] != '\n' ? "\n" : "", s.section, s.key, s.value);
+    if (rc < 0)
+        return -ENOMEM;
+    free(*text);
+    *text = replaced;
+    return 0;
+}
