@@ -230,6 +230,26 @@ static void withdraw_all(uint64_t now_ns)
         active.domain_remove(active_state, d);
 }
 
+/*
+ * To the new module all are equal, and it goes by their serials: so that those who wait longest come first, and the running ones last. Else a series of changes would begin with the
+ * same vCPU each time, and the others would never run. All queues locked.
+ */
+static void renumber(void)
+{
+    struct sched_vcpu *s;
+
+    serials = 0;
+    for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
+        list_for_each_entry(s, &run_queue_of(cpu)->waiting, wait_link)
+            s->serial = ++serials;
+    list_for_each_entry(s, &sched_all_vcpus, link)
+        if (s->place == SCHED_OUT)
+            s->serial = ++serials;
+    for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
+        if ((s = run_queue_of(cpu)->queue.running) != NULL)
+            s->serial = ++serials;
+}
+
 /* Give every vCPU to the active module, the waiting ones in the order in which they wait. All queues locked. */
 static void hand_over_all(uint64_t now_ns)
 {
@@ -305,6 +325,7 @@ static int change_module(const struct sched_ops *ops, bool orderly)
     swap_data();
     active = full;
     active_state = state;
+    renumber();
     hand_over_all(now_ns);
     run_queue_unlock_all(flags);
 

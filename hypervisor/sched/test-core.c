@@ -317,6 +317,33 @@ START_TEST(change_under_load_loses_nobody)
 }
 END_TEST
 
+/* Each change ends every slice and begins all accounts anew: nobody may be last each time. */
+START_TEST(thousand_changes_in_a_row_starve_nobody)
+{
+    const struct sched_ops *one, *other;
+
+    for (uint32_t i = 0; (one = sched_module_at(i)) != NULL; i++) {
+        for (uint32_t j = i + 1; (other = sched_module_at(j)) != NULL; j++) {
+            host_machine_start(1, one->name);
+            engine.seed = 11;
+            for (int n = 0; n < 4; n++)
+                engine_add(&engine, "hog", NULL, ENGINE_FOREVER, 0);
+            engine_add(&engine, "io", NULL, 500000, 2 * MS);
+            for (uint64_t n = 0; n < 1000; n++) {
+                engine_run(&engine, (n + 1) * MS);
+                ck_assert_int_eq(sched_use(n % 2 ? one->name : other->name), 0);
+            }
+            for (uint32_t n = 0; n < engine.task_count; n++) {
+                ck_assert_msg(engine.tasks[n]->vcpu->sched.waited_max_ns < 60 * MS, "%s and %s", one->name, other->name);
+                ck_assert_msg(n == 4 || engine.tasks[n]->ran_ns > 200 * MS, "%s and %s", one->name, other->name);
+            }
+            engine_free(&engine);
+            host_machine_stop();
+        }
+    }
+}
+END_TEST
+
 START_TEST(change_without_memory_changes_nothing)
 {
     int64_t live;
@@ -412,6 +439,7 @@ Suite *suite_core(void)
     tcase_add_loop_test(tc, idle_pcpu_takes_from_a_full_one, 0, 2);
     tcase_add_test(tc, other_pcpu_is_preempted);
     tcase_add_test(tc, change_under_load_loses_nobody);
+    tcase_add_test(tc, thousand_changes_in_a_row_starve_nobody);
     tcase_add_test(tc, change_without_memory_changes_nothing);
     tcase_add_test(tc, unknown_name_at_boot_uses_the_first);
     tcase_add_test(tc, options_set_parameters);

@@ -78,7 +78,7 @@ struct sched_vcpu {
     uint32_t id;       /* within its domain */
     uint32_t cpu;      /* its home queue; lock: that queue's */
     uint64_t affinity; /* CPUs it may run on, bit per CPU */
-    uint64_t serial;   /* order of creation: a tie-break that does not depend on addresses */
+    uint64_t serial;   /* a tie-break that does not depend on addresses: order of creation; when a module takes over, order of waiting */
     uint8_t place;     /* enum sched_place; lock: home queue */
 
     /* The core's. Lock: the home queue's, except where said. */
