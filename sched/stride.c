@@ -203,7 +203,10 @@ static void stride_domain_insert(void *state, struct sched_domain *domain)
     ((struct stride_domain *)domain->data)->weight = ((const struct stride *)state)->weight;
 }
 
-/* A new one begins a stride behind the global pass, as in the paper: creating vCPUs is no way to get ahead. */
+/*
+ * A new one begins a stride behind the global pass, as in the paper: creating vCPUs is no way to get ahead. One that comes from another module with
+ * all the others is no newer than they.
+ */
 static void stride_vcpu_insert(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t now_ns)
 {
     const struct stride_queue *rq = queue->data;
@@ -214,10 +217,9 @@ static void stride_vcpu_insert(void *state, struct sched_queue *queue, struct sc
     v->serial = vcpu->serial;
     v->weight = ((const struct stride_domain *)vcpu->domain->data)->weight;
     v->remain = stride_quantum(state) * STRIDE_WEIGHT_DEFAULT / v->weight;
-    if (vcpu->place == SCHED_RUNNING) {
+    v->pass = rq->pass;
+    if (vcpu->place != SCHED_OUT)
         v->remain = 0;
-        v->pass = rq->pass;
-    }
 }
 
 /* How far it is from the global pass is its claim in quanta: that stays, so the distance grows or shrinks with the stride. */

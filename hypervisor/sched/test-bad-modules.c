@@ -16,7 +16,7 @@
 #define MS NS_PER_MS
 
 /* Round robin on the core's own waiting list, until it is told to go wrong. */
-static enum wrong { GOOD, IDLES, BLOCKED, FOREIGN, GARBAGE, HUGE_SLICE, FOREVER_SLICE, ZERO_SLICE, STARVES, KEEPS_RUNNING, BAD_CPU, WRONG_COUNT } wrong;
+static enum wrong { GOOD, IDLES, BLOCKED, FOREIGN, GARBAGE, HUGE_SLICE, FOREVER_SLICE, ZERO_SLICE, STARVES, KEEPS_RUNNING, BAD_CPU, PARKS, PARKS_TOO_LONG, STEALS_GARBAGE, STEALS_RUNNING, STEALS_OWN, STEALS_PINNED, WRONG_COUNT } wrong;
 static struct sched_vcpu *victim;
 static uint32_t destroyed;
 
@@ -45,6 +45,10 @@ static struct sched_decision bad_pick_next(void *state, struct sched_queue *queu
     switch (wrong) {
     case IDLES:
         return (struct sched_decision){NULL, 0};
+    case PARKS:
+        return (struct sched_decision){NULL, 50 * MS};
+    case PARKS_TOO_LONG:
+        return (struct sched_decision){NULL, 50 * MS + 1};
     case BLOCKED:
         if (victim->place == SCHED_OUT)
             return (struct sched_decision){victim, 1 * MS};
@@ -79,6 +83,30 @@ static uint32_t bad_pick_cpu(void *state, const struct sched_machine *machine, c
     return wrong == BAD_CPU ? 12345 : vcpu->cpu;
 }
 
+static struct sched_vcpu *bad_steal(void *state, struct sched_queue *from, struct sched_queue *to, uint64_t now_ns)
+{
+    struct sched_vcpu *s;
+
+    (void)state, (void)now_ns;
+    switch (wrong) {
+    case STEALS_GARBAGE:
+        return (struct sched_vcpu *)0xdead000000000008;
+    case STEALS_RUNNING:
+        return from->running;
+    case STEALS_OWN:
+        list_for_each_entry(s, &rq_of(to)->waiting, wait_link)
+            return s;
+        return NULL;
+    case STEALS_PINNED:
+        list_for_each_entry(s, &rq_of(from)->waiting, wait_link)
+            if (!(s->affinity >> to->cpu & 1))
+                return s;
+        return NULL;
+    default:
+        return NULL;
+    }
+}
+
 static void bad_destroy(void *state)
 {
     (void)state;
@@ -97,10 +125,19 @@ static const struct sched_ops sched_bad = {
     .dequeue = bad_dequeue,
     .pick_next = bad_pick_next,
     .pick_cpu = bad_pick_cpu,
+    .steal = bad_steal,
+};
+/* The same with leave to park. */
+static const struct sched_ops sched_parking = {
+    .name = "parking",
+    .park_max_ns = 50 * MS,
+    .enqueue = bad_enqueue,
+    .dequeue = bad_dequeue,
+    .pick_next = bad_pick_next,
 };
 static const struct sched_ops sched_incomplete = {.name = "incomplete", .enqueue = bad_enqueue, .dequeue = bad_dequeue};
 extern const struct sched_ops sched_rr;
-const struct sched_ops *const sched_modules[] = {&sched_bad, &sched_incomplete, &sched_rr, NULL};
+const struct sched_ops *const sched_modules[] = {&sched_bad, &sched_parking, &sched_incomplete, &sched_rr, NULL};
 
 static struct engine engine;
 
@@ -203,10 +240,63 @@ START_TEST(watchdog_can_be_off)
 }
 END_TEST
 
+/* All park: the pCPU idles, is asked again each 50 ms, and the module keeps its place until the watchdog's bound, for one who waits alone and the park time, is over. */
+START_TEST(parking_has_an_end)
+{
+    wrong = PARKS;
+    host_machine_start(1 + (uint32_t)_i, "parking");
+    engine_add(&engine, "hog", NULL, ENGINE_FOREVER, 0);
+    engine_run(&engine, 1000 * MS);
+    ck_assert_str_eq(sched_active_name(), "parking");
+    ck_assert_uint_eq(engine.tasks[0]->ran_ns, 0);
+    ck_assert_uint_ge(run_queue_of(engine.tasks[0]->vcpu->cpu)->runs, 20);
+    engine_run(&engine, 1100 * MS);
+    ck_assert_str_eq(sched_active_name(), "fallback");
+    ck_assert_uint_eq(sched_fault_counts[FAULT_STARVED], 1);
+    ck_assert_uint_gt(engine.tasks[0]->ran_ns, 40 * MS);
+    unload();
+}
+END_TEST
+
+START_TEST(parked_ones_run_when_the_module_says_so)
+{
+    wrong = PARKS;
+    host_machine_start(1, "parking");
+    engine_add(&engine, "hog", NULL, ENGINE_FOREVER, 0);
+    for (uint64_t ms = 500; ms <= 20000; ms += 500) {
+        engine_run(&engine, ms * MS);
+        wrong = wrong == PARKS ? GOOD : PARKS;
+        softirq_raise(SOFTIRQ_SCHEDULE);
+    }
+    ck_assert_str_eq(sched_active_name(), "parking");
+    ck_assert_uint_ge(engine.tasks[0]->ran_ns, 9000 * MS);
+    ck_assert_uint_le(engine.tasks[0]->ran_ns, 11000 * MS);
+    unload();
+}
+END_TEST
+
+START_TEST(parking_longer_than_declared_is_a_fault)
+{
+    wrong = PARKS_TOO_LONG;
+    host_machine_start(1, "parking");
+    engine_add(&engine, "hog", NULL, ENGINE_FOREVER, 0);
+    engine_run(&engine, 100 * MS);
+    ck_assert_str_eq(sched_active_name(), "fallback");
+    ck_assert_uint_eq(sched_fault_counts[FAULT_IDLE_WHILE_RUNNABLE], 1);
+    ck_assert_uint_eq(engine.tasks[0]->ran_ns, 100 * MS);
+    unload();
+}
+END_TEST
+
 START_TEST(bad_placement_is_counted_only)
 {
+    static const enum wrong wrongs[] = {BAD_CPU, STEALS_GARBAGE, STEALS_RUNNING, STEALS_OWN, STEALS_PINNED};
+
     load(2);
-    wrong = BAD_CPU;
+    for (uint32_t i = 0; i < engine.task_count; i++)
+        if (wrongs[_i] == STEALS_PINNED && i % 2 == 0)
+            vcpu_set_affinity(engine.tasks[i]->vcpu, cpu_bit(engine.tasks[i]->vcpu->cpu));
+    wrong = wrongs[_i];
     engine_run(&engine, 3000 * MS);
     ck_assert_str_eq(sched_active_name(), "bad");
     ck_assert_uint_gt(sched_fault_counts[FAULT_PLACEMENT], 0);
@@ -246,7 +336,10 @@ Suite *suite_bad_modules(void)
     tcase_add_loop_test(tc, bad_module_is_replaced_and_nobody_notices, 0, 2 * (int)ARRAY_SIZE(faults));
     tcase_add_test(tc, module_that_never_preempts_is_found_by_the_watchdog);
     tcase_add_test(tc, watchdog_can_be_off);
-    tcase_add_test(tc, bad_placement_is_counted_only);
+    tcase_add_loop_test(tc, parking_has_an_end, 0, 2);
+    tcase_add_test(tc, parked_ones_run_when_the_module_says_so);
+    tcase_add_test(tc, parking_longer_than_declared_is_a_fault);
+    tcase_add_loop_test(tc, bad_placement_is_counted_only, 0, 5);
     tcase_add_test(tc, machine_that_stood_still_is_no_fault);
     tcase_add_test(tc, incomplete_table_is_refused_by_name);
     suite_add_tcase(s, tc);

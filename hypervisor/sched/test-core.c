@@ -344,6 +344,65 @@ START_TEST(thousand_changes_in_a_row_starve_nobody)
 }
 END_TEST
 
+static const char *any_module(void)
+{
+    uint32_t modules = 0;
+
+    while (sched_modules[modules] != NULL)
+        modules++;
+    modules = (uint32_t)(engine_random(&engine) % (modules + 1));
+    return sched_modules[modules] != NULL ? sched_modules[modules]->name : "fallback";
+}
+
+static void assert_nobody_lost(void)
+{
+    for (uint32_t i = 0; i < engine.task_count; i++) {
+        const struct sched_vcpu *s = &engine.tasks[i]->vcpu->sched;
+
+        if (engine.tasks[i]->started && (s->blockers == 0) != (s->place != SCHED_OUT))
+            ck_abort_msg("a vCPU was lost");
+    }
+}
+
+/*
+ * A thousand changes among all modules and the fallback. With two that always want to run on each pCPU nobody waits longer than the longest slice of any module
+ * (credit's 30 ms); with many that come and go, not longer than that for each.
+ */
+START_TEST(a_thousand_changes_stall_nobody)
+{
+    const uint64_t slice_ns = 30 * MS;
+    uint64_t now_ns = 0;
+    bool crowd = _i == 1;
+
+    host_machine_start(3, "bvt");
+    engine.seed = 31;
+    for (int i = 0; i < (crowd ? 24 : 6); i++) {
+        struct engine_task *t = crowd && i >= 6 ? engine_add(&engine, "io", NULL, 500000, 4 * MS) : engine_add(&engine, "hog", NULL, ENGINE_FOREVER, 0);
+
+        t->random = true;
+    }
+    for (int change = 0; change < 1000; change++) {
+        now_ns += (1 + engine_random(&engine) % 40) * MS / (crowd ? 4 : 1);
+        engine_run(&engine, now_ns);
+        ck_assert_int_eq(sched_use(any_module()), 0);
+        assert_nobody_lost();
+    }
+    for (uint32_t i = 0; i < engine.task_count; i++) {
+        ck_assert_uint_le(engine.tasks[i]->vcpu->sched.waited_max_ns, crowd ? 7 * slice_ns : slice_ns);
+        if (!crowd) {
+            ck_assert_uint_gt(engine.tasks[i]->ran_ns, now_ns / 100 * 45);
+            ck_assert_uint_lt(engine.tasks[i]->ran_ns, now_ns / 100 * 55);
+        }
+    }
+    ck_assert_uint_eq(total_ran(), 3 * now_ns);
+    for (int fault = 0; fault < FAULT_COUNT; fault++)
+        ck_assert_uint_eq(sched_fault_counts[fault], 0);
+    engine_free(&engine);
+    host_machine_stop();
+    ck_assert_int_eq(host_heap_live, 0);
+}
+END_TEST
+
 START_TEST(change_without_memory_changes_nothing)
 {
     int64_t live;
@@ -440,6 +499,7 @@ Suite *suite_core(void)
     tcase_add_test(tc, other_pcpu_is_preempted);
     tcase_add_test(tc, change_under_load_loses_nobody);
     tcase_add_test(tc, thousand_changes_in_a_row_starve_nobody);
+    tcase_add_loop_test(tc, a_thousand_changes_stall_nobody, 0, 2);
     tcase_add_test(tc, change_without_memory_changes_nothing);
     tcase_add_test(tc, unknown_name_at_boot_uses_the_first);
     tcase_add_test(tc, options_set_parameters);

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { CPUS = 4, VCPUS = 12 };
@@ -78,6 +79,29 @@ static void play(struct vcpu *me, uint64_t *random)
     }
 }
 
+static void use_any(uint64_t *random)
+{
+    uint32_t modules = 0;
+
+    while (sched_modules[modules] != NULL)
+        modules++;
+    if (sched_use(sched_modules[next_random(random) % modules]->name) != 0)
+        die("no change of module", 0);
+}
+
+/* Whichever of these the active module has: -ENOENT is right, too. */
+static void set_any(uint32_t id, uint64_t *random)
+{
+    static const char *const names[] = {"weight", "cap", "warp_ns", "slice_ns", "period_ns", "extra"};
+    const char *name = names[next_random(random) % ARRAY_SIZE(names)];
+    uint64_t value = 1 + next_random(random) % 500;
+
+    if (strstr(name, "_ns") != NULL)
+        value *= 20000;
+    if (sched_param_set(d, next_random(random) % 2 ? v[id] : NULL, name, value) == -EAGAIN)
+        die("impossible", id);
+}
+
 static void disturb(uint64_t *random)
 {
     uint32_t id = (uint32_t)(next_random(random) % VCPUS);
@@ -85,8 +109,7 @@ static void disturb(uint64_t *random)
     __atomic_add_fetch(&host_now_ns, 50000, __ATOMIC_RELAXED);
     switch (next_random(random) % 32) {
     case 0:
-        if (sched_use(next_random(random) % 2 ? "bvt" : "rr") != 0)
-            die("no change of module", 0);
+        use_any(random);
         break;
     case 1:
     case 2:
@@ -105,8 +128,7 @@ static void disturb(uint64_t *random)
         }
         break;
     case 4:
-        if (sched_param_set(d, v[id], "weight", 1 + next_random(random) % 500) == -EAGAIN)
-            die("impossible", id);
+        set_any(id, random);
         break;
     case 5:
     case 6:
