@@ -48,7 +48,7 @@ static int file_take(struct unpack_sink *sink, const void *bytes, size_t count)
 /* 0; or -errno, and *why is NULL if it was the file that could not be written. */
 static int unpack_to(int fd, const uint8_t *bytes, size_t size, const char **why)
 {
-    struct file_sink f = {.sink = {.take = file_take}, .fd = fd};
+    struct file_sink f = {.sink = {.take = file_take, .limit = IMAGE_BYTES_MAX}, .fd = fd};
     int rc = unpack(bytes, size, &f.sink, why);
 
     if (f.error != 0)
@@ -147,6 +147,7 @@ static int unpack_source(struct collet *c, struct source *s, const char *folder)
         payload = s->bytes;
         bytes = (size_t)s->status.st_size;
     }
+    why = NULL;
     if (folder != NULL)
         fd = unpack_to_cache(s, folder, payload, bytes, &why);
     if (fd < 0 && why == NULL)

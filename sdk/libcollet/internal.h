@@ -75,6 +75,7 @@ struct collet_image {
 /* Where unpacked bytes go; non-zero stops the unpacking and is its answer. */
 struct unpack_sink {
     int (*take)(struct unpack_sink *sink, const void *bytes, size_t count);
+    uint64_t limit; /* more than this is no kernel */
     uint64_t total; /* counted by unpack() */
 };
 

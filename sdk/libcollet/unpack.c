@@ -24,7 +24,7 @@
 #define SECTOR_BYTES 512u
 
 static const char damaged[] = "its packed part is damaged or cut short";
-static const char too_large[] = "it unpacks to more than 512 MiB, which no kernel does";
+static const char too_large[] = "it unpacks to far more than a kernel is";
 static const char no_memory[] = "there is not enough memory to unpack it";
 
 int bzimage_payload(const uint8_t *bytes, size_t size, const uint8_t **payload, size_t *payload_bytes, const char **why)
@@ -52,7 +52,7 @@ int bzimage_payload(const uint8_t *bytes, size_t size, const uint8_t **payload, 
 static int give(struct unpack_sink *sink, const void *bytes, size_t count, const char **why)
 {
     sink->total += count;
-    if (sink->total > IMAGE_BYTES_MAX) {
+    if (sink->total > sink->limit) {
         *why = too_large;
         return -EFBIG;
     }
