@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of the commands that need no daemon, run as main() runs them, against fake-collet.c. */
+#include "fake-collet.h"
+#include "test-run.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void setup(void)
+{
+    setenv("COLLET_SOCKET", "/nonexistent/colletd.sock", 1);
+    fake_reset();
+}
+
+START_TEST(list_has_the_columns_of_xl)
+{
+    ck_assert_int_eq(run("list"), 0);
+    ck_assert_str_eq(said, "Name                             ID  Mem(MiB)  VCPUs  State   Time(s)\n"
+                           "Domain0                           0       256      2  r-----      1.5\n"
+                           "web                               3       256      2  r-----      1.5\n"
+                           "db                                4       256      1  -bp---      1.5\n"
+                           "a-name-of-thirty-one-characters  12       256      1  ---sc-      1.5\n");
+    ck_assert_str_eq(complained, "");
+}
+END_TEST
+
+START_TEST(list_of_one_and_of_nobody)
+{
+    ck_assert_int_eq(run("list web"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "web"));
+    ck_assert_ptr_null(strstr(said, "Domain0"));
+    ck_assert_int_eq(run("list wbe"), 3);
+    ck_assert_str_eq(said, "");
+    ck_assert_str_eq(complained, "collet: no domain 'wbe'; did you mean web?\n");
+    ck_assert_int_eq(run("list 77"), 3);
+}
+END_TEST
+
+START_TEST(json_is_one_document_for_each_command)
+{
+    static const char *const lines[] = { "list --json", "info --json", "info web --json", "info 12 --json", "vcpu list --json", "sched list --json", "sched show --json",
+                                         "sched show web --json", "sched get web --json", "sched set web weight=300 --json", "sched use rr --json",
+                                         "pause web --json", "unpause web db --json", "vcpu pin web all 0 --json", "destroy --force db --json",
+                                         "trace start --json", "trace status --json", "trace stop --json", "version --json", "help --json", NULL };
+
+    for (int i = 0; lines[i] != NULL; i++) {
+        json_t *document;
+
+        ck_assert_msg(run(lines[i]) == 0, "%s: %s", lines[i], said);
+        document = said_json();
+        ck_assert_msg(json_is_object(document), "%s: %s", lines[i], said);
+        ck_assert_ptr_null(json_object_get(document, "error"));
+        ck_assert_str_eq(complained, "");
+        json_decref(document);
+    }
+}
+END_TEST
+
+START_TEST(failures_are_json_too)
+{
+    static const struct {
+        const char *line;
+        int exit;
+        const char *error;
+    } cases[] = { { "info nobody --json", 3, "ESRCH" },          { "pause Domain0 --json", 1, "EINVAL" }, { "--json frobnicate", 2, "EINVAL" },
+                  { "list --bogus --json", 2, "EINVAL" },        { "sched use nope --json", 3, "ENOENT" }, { "sched set weight=0 --json", 1, "ERANGE" },
+                  { "create /nonexistent.ini --json", 1, "ENOENT" }, { "plugin list --json", 5, "ECONNREFUSED" }, { "mem web --json", 2, "EINVAL" } };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        json_t *document;
+
+        ck_assert_int_eq(run(cases[i].line), cases[i].exit);
+        document = said_json();
+        ck_assert_msg(json_is_object(document), "%s: %s", cases[i].line, said);
+        ck_assert_str_eq(json_string_value(json_object_get(document, "error")), cases[i].error);
+        ck_assert_int_gt(json_string_length(json_object_get(document, "message")), 0);
+        ck_assert_int_eq(json_integer_value(json_object_get(document, "exit")), cases[i].exit);
+        ck_assert_str_eq(complained, "");
+        json_decref(document);
+    }
+}
+END_TEST
+
+START_TEST(outside_of_domain0_is_exit_4)
+{
+    fake.open_rc = -ENOENT;
+    ck_assert_int_eq(run("list"), 4);
+    ck_assert_ptr_nonnull(strstr(complained, "privcmd"));
+    ck_assert_int_eq(run("version"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "not reachable"));
+    fake.open_rc = -EPROTO;
+    ck_assert_int_eq(run("list"), 1);
+}
+END_TEST
+
+START_TEST(usage_is_exit_2_and_changes_nothing)
+{
+    static const char *const lines[] = { "", "frob", "pause", "pause web --force", "vcpu pin web 0", "vcpu pin web x 0", "vcpu pin web 0 9", "vcpu pin web 0 1-", "destroy", "destroy web --all",
+                                         "sched set", "sched set web", "sched set web weight", "sched set web weight=many", "sched set web warp=10parsecs", "sched", "top -n 0", "top --sort x",
+                                         "trace start --kinds switch,walk", "trace start --size 3", "trace dump --format mp3", "mem web 12Q", "watch -n x", "log --lines", "rename web",
+                                         "list --long=yes", "trace dump --kinds wake", "daemon frob", NULL };
+
+    for (int i = 0; lines[i] != NULL; i++) {
+        ck_assert_msg(run(lines[i]) == 2, "%s", lines[i]);
+        ck_assert_msg(*complained != 0, "%s", lines[i]);
+    }
+    ck_assert_int_eq(fake.paused_count + fake.destroyed_count + fake.set_calls, 0);
+    ck_assert_uint_eq(fake.affinity, 0);
+    ck_assert_uint_eq(fake.trace.pages, 0);
+}
+END_TEST
+
+START_TEST(typing_errors_are_answered_with_the_nearest)
+{
+    run("lsit");
+    ck_assert_str_eq(complained, "collet: no command 'lsit'; did you mean: collet list?\n");
+    run("sched ues rr");
+    ck_assert_str_eq(complained, "collet: no command 'sched ues'; did you mean: collet sched use?\n");
+    run("sched use rrr");
+    ck_assert_str_eq(complained, "collet: no scheduler module 'rrr'; did you mean rr?\n");
+    run("sched set web wieght=3");
+    ck_assert_str_eq(complained, "collet: scheduler bvt has no parameter 'wieght'; did you mean weight?\n");
+    run("list --lnog");
+    ck_assert_str_eq(complained, "collet: list: no option '--lnog'; did you mean --long?\n");
+    run("trace start --kinds swich");
+    ck_assert_str_eq(complained, "collet: --kinds: no kind 'swich'; did you mean switch?\n");
+}
+END_TEST
+
+START_TEST(pause_looks_all_up_first)
+{
+    ck_assert_int_eq(run("pause web nobody"), 3);
+    ck_assert_int_eq(fake.paused_count, 0);
+    ck_assert_int_eq(run("pause web 4"), 0);
+    ck_assert_int_eq(fake.paused_count, 2);
+}
+END_TEST
+
+START_TEST(destroy_without_the_daemon)
+{
+    ck_assert_int_eq(run("destroy web"), 5);
+    ck_assert_ptr_nonnull(strstr(complained, "--force"));
+    ck_assert_int_eq(run("destroy --force Domain0"), 1);
+    ck_assert_int_eq(run("destroy --force web nobody"), 3);
+    ck_assert_int_eq(run("destroy --force --all"), 1); /* nobody to ask */
+    ck_assert_int_eq(fake.destroyed_count, 0);
+    ck_assert_int_eq(run("destroy --force web 4"), 0);
+    ck_assert_int_eq(fake.destroyed_count, 2);
+    ck_assert_uint_eq(fake.destroyed[0], 3);
+    ck_assert_int_eq(run("destroy --force --all --yes"), 0);
+    ck_assert_int_eq(fake.destroyed_count, 5);
+    ck_assert_uint_eq(fake.destroyed[2], 3); /* never Domain0 */
+}
+END_TEST
+
+START_TEST(info_of_machine_and_domain)
+{
+    ck_assert_int_eq(run("info"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "scheduler         : bvt"));
+    ck_assert_ptr_nonnull(strstr(said, "cpu 0             : idle 50.0%"));
+    ck_assert_int_eq(run("info a-name-of-thirty-one-characters"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "exit_reason       : crash"));
+    ck_assert_ptr_nonnull(strstr(said, "crash             : a bad stack"));
+    ck_assert_int_eq(run("info web"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "l4 1"));
+    ck_assert_ptr_nonnull(strstr(said, "8us  64us  1024us"));
+}
+END_TEST
+
+START_TEST(values_are_set_at_once_with_units)
+{
+    ck_assert_int_eq(run("sched set web weight=512 warp=5ms"), 0);
+    ck_assert_int_eq(fake.set_calls, 1);
+    ck_assert_int_eq(fake.value_count, 2);
+    ck_assert_uint_eq(fake.values[0].scope, COLLET_SCOPE_DOMAIN);
+    ck_assert_uint_eq(fake.values[0].domid, 3);
+    ck_assert_uint_eq(fake.values[1].value, 5000000);
+    ck_assert_int_eq(run("sched set web/1 warp=1us"), 0);
+    ck_assert_uint_eq(fake.values[2].scope, COLLET_SCOPE_VCPU);
+    ck_assert_uint_eq(fake.values[2].vcpu, 1);
+    ck_assert_int_eq(run("sched set allowance=2ms"), 0);
+    ck_assert_uint_eq(fake.values[3].scope, COLLET_SCOPE_MODULE);
+    ck_assert_int_eq(run("sched set web boost=on"), 0);
+    ck_assert_uint_eq(fake.values[4].value, 1);
+    ck_assert_int_eq(run("sched get web"), 0);
+    ck_assert_str_eq(said, "weight=512\nwarp=5ms\nboost=yes\n");
+    ck_assert_int_eq(run("sched get web weight"), 0);
+    ck_assert_str_eq(said, "weight=512\n");
+    ck_assert_int_eq(run("sched get weight"), 0);
+    ck_assert_str_eq(said, "weight=256\n");
+}
+END_TEST
+
+START_TEST(bad_values_set_nothing)
+{
+    ck_assert_int_eq(run("sched set web weight=512 warp=2min"), 1);
+    ck_assert_ptr_nonnull(strstr(complained, "from 0 to 60s"));
+    ck_assert_int_eq(run("sched set web allowance=1ms"), 1);
+    ck_assert_ptr_nonnull(strstr(complained, "cannot be set for a domain, only for all"));
+    ck_assert_int_eq(run("sched set web/2 weight=1"), 3);
+    ck_assert_int_eq(run("sched set web/x weight=1"), 2);
+    ck_assert_int_eq(run("sched set nobody weight=1"), 3);
+    ck_assert_int_eq(fake.set_calls, 0);
+}
+END_TEST
+
+START_TEST(sched_show_tells_of_faults)
+{
+    ck_assert_int_eq(run("sched show"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "scheduler bvt, for 00:01:0"));
+    ck_assert_ptr_nonnull(strstr(said, "last dropped: mine, at 00:00:40: it chose a blocked vCPU"));
+    ck_assert_ptr_nonnull(strstr(said, "bad answers: bad-pick 2"));
+    ck_assert_ptr_nonnull(strstr(said, "may wait 1s"));
+    ck_assert_int_eq(run("sched use rr"), 0);
+    ck_assert_str_eq(said, "rr (before: bvt)\n");
+}
+END_TEST
+
+START_TEST(pinning)
+{
+    ck_assert_int_eq(run("vcpu pin web 1 0-1"), 0);
+    ck_assert_uint_eq(fake.affinity, 3);
+    ck_assert_uint_eq(fake.affinity_vcpu, 1);
+    ck_assert_int_eq(run("vcpu pin web all 1"), 0);
+    ck_assert_uint_eq(fake.affinity_vcpu, COLLET_VCPU_ALL);
+    ck_assert_int_eq(run("vcpu pin web 2 1"), 3);
+}
+END_TEST
+
+START_TEST(log_has_its_last_lines)
+{
+    ck_assert_int_eq(run("log"), 0);
+    ck_assert_str_eq(said, fake.log);
+    ck_assert_int_eq(run("log -n 2"), 0);
+    ck_assert_str_eq(said, "(collet) two\n(collet) three \033[2J\n");
+    ck_assert_int_eq(run("log -n2 --json"), 0);
+    ck_assert_str_eq(said, "{\"line\":\"(collet) two\"}\n{\"line\":\"(collet) three \\u001B[2J\"}\n");
+}
+END_TEST
+
+START_TEST(watch_prints_what_is_kept_and_what_comes)
+{
+    ck_assert_int_eq(run("watch --all -n 2"), 0);
+    ck_assert_str_eq(said, "22:13:20.001  created          3  web\n22:13:20.002  shut-down       12  a-name: crash\n");
+    ck_assert_int_eq(run("watch --all --timeout 0.01"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "rr, because the last one failed"));
+    ck_assert_int_eq(run("watch --timeout 0.01"), 0);
+    ck_assert_str_eq(said, "");
+    ck_assert_int_eq(run("watch -n 1 --timeout 0.01"), 6);
+}
+END_TEST
+
+START_TEST(top_in_batch)
+{
+    ck_assert_int_eq(run("top --batch -n 2 -d 0.01"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "collet top  up 00:01:"));
+    ck_assert_ptr_nonnull(strstr(said, "Scheduler bvt"));
+    ck_assert_ptr_nonnull(strstr(said, "web                               3  r-----  40.0   10.0"));
+    ck_assert_int_eq(run("top -n 1 -d 0.01 --json --vcpus"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "\"name\":\"web/1\""));
+    ck_assert_ptr_nonnull(strstr(said, "\"latency_p99_ns\":16000"));
+}
+END_TEST
+
+START_TEST(every_command_explains_itself)
+{
+    for (const struct cli_command *const *c = cli_commands; *c != NULL; c++) {
+        char line[64];
+
+        if ((*c)->name[0] == '_')
+            continue;
+        snprintf(line, sizeof(line), "%s --help", (*c)->name);
+        ck_assert_int_eq(run(line), 0);
+        ck_assert_ptr_nonnull(strstr(said, "Usage: collet "));
+        ck_assert_str_eq(complained, "");
+    }
+    ck_assert_int_eq(run("help sched set"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "Examples:"));
+    ck_assert_int_eq(run("sched --help"), 0);
+}
+END_TEST
+
+START_TEST(completion_knows_what_can_follow)
+{
+    static const struct {
+        const char *line, *answer;
+    } cases[] = { { "__complete words lis", "list\n" },
+                  { "__complete words sched u", "use\n" },
+                  { "__complete words sched use r", "rr\n" },
+                  { "__complete words pause w", "web\n" },
+                  { "__complete words pause web d", "db\n" },
+                  { "__complete words sched set web we", "weight=\n" },
+                  { "__complete words vcpu pin web 0 a", "all\n" },
+                  { "__complete words list --l", "--long\n" },
+                  { "__complete words trace dump --format p", "perfetto\n" },
+                  { "__complete words trace dump -o x", "@files\n" },
+                  { "__complete words create x", "@files\n" },
+                  { "__complete words info web x", "" },
+                  { "__complete modules", "bvt\nrr\n" },
+                  { "__complete plugins", "" } };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        ck_assert_int_eq(run(cases[i].line), 0);
+        ck_assert_msg(strcmp(said, cases[i].answer) == 0, "%s: %s", cases[i].line, said);
+        ck_assert_str_eq(complained, "");
+    }
+    fake.open_rc = -ENOENT;
+    ck_assert_int_eq(run("__complete domains"), 0);
+    ck_assert_str_eq(said, "");
+}
+END_TEST
+
+Suite *suite_cli(void);
+Suite *suite_cli(void)
+{
+    Suite *s = suite_create("cli");
+    TCase *t = tcase_create("commands");
+
+    suite_add_tcase(s, t);
+    tcase_add_checked_fixture(t, setup, run_end);
+    tcase_add_test(t, list_has_the_columns_of_xl);
+    tcase_add_test(t, list_of_one_and_of_nobody);
+    tcase_add_test(t, json_is_one_document_for_each_command);
+    tcase_add_test(t, failures_are_json_too);
+    tcase_add_test(t, outside_of_domain0_is_exit_4);
+    tcase_add_test(t, usage_is_exit_2_and_changes_nothing);
+    tcase_add_test(t, typing_errors_are_answered_with_the_nearest);
+    tcase_add_test(t, pause_looks_all_up_first);
+    tcase_add_test(t, destroy_without_the_daemon);
+    tcase_add_test(t, info_of_machine_and_domain);
+    tcase_add_test(t, values_are_set_at_once_with_units);
+    tcase_add_test(t, bad_values_set_nothing);
+    tcase_add_test(t, sched_show_tells_of_faults);
+    tcase_add_test(t, pinning);
+    tcase_add_test(t, log_has_its_last_lines);
+    tcase_add_test(t, watch_prints_what_is_kept_and_what_comes);
+    tcase_add_test(t, top_in_batch);
+    tcase_add_test(t, every_command_explains_itself);
+    tcase_add_test(t, completion_knows_what_can_follow);
+    return s;
+}
