@@ -155,18 +155,31 @@ static char *line_give(struct ini_lines *p, char *buffer, size_t room, size_t le
     n += length != 0 ? take : 0;
     p->at += take;
     p->in_line = take < length;
-    if (!p->in_line && *p->at == '\n')
-        p->at++;
+    if (!p->in_line) {
+        p->at += strcspn(p->at, "\n"); /* past a comment */
+        p->at += *p->at == '\n';
+    }
     buffer[n] = '\n';
     buffer[n + 1] = '\0';
     return buffer;
+}
+
+/* Of the line that `text` begins or is in, what comes before a comment. inih leaves comments in lines that continue a value. */
+static size_t line_length(const char *text)
+{
+    size_t length = strcspn(text, "\n"), i;
+
+    for (i = 0; i + 1 < length; i++)
+        if (isblank((unsigned char)text[i]) && text[i + 1] == ';')
+            return i;
+    return length;
 }
 
 /* inih's reader: as fgets. */
 static char *line_read(char *buffer, int room, void *arg)
 {
     struct ini_lines *p = arg;
-    size_t length = strcspn(p->at, "\n");
+    size_t length = line_length(p->at);
 
     if (*p->at == '\0')
         return NULL;
@@ -175,7 +188,8 @@ static char *line_read(char *buffer, int room, void *arg)
     p->line++;
     if (line_fits(p, p->at, length))
         return line_give(p, buffer, (size_t)room, length);
-    p->at += length + (p->at[length] == '\n');
+    p->at += strcspn(p->at, "\n");
+    p->at += *p->at == '\n';
     strcpy(buffer, "\n");
     return buffer;
 }
