@@ -45,8 +45,9 @@ $(DOMU_ARCHIVE): $(addprefix $(IMAGE)/,make-domu.sh fetch-deb.sh pack.sh) $(wild
 	@echo '  INITRD  $@'
 	@$(IMAGE)/make-domu.sh $@ $(DEBIAN)/packages $(BUILD)
 
-# Programs of Domain0: fragments of their folders say `dom0-programs: <their files>`.
+# Programs of Domain0, by the names that their folders' fragments give them.
 .PHONY: dom0 dom0-programs FORCE
+dom0-programs: $(LIBCOLLET_SO) $(COLLETD) $(CLI_BIN) $(PLUGINS) $(PLUGIN_WORKER)
 dom0: $(DOM0_RAMDISK) ##- Domain0's programs and its whole ramdisk: build/dom0.cpio
 $(DOM0_RAMDISK): $(DOM0_INITRD) $(DOM0_TOOLS) $(DOMU_ARCHIVE) dom0-programs FORCE
 	@$(IMAGE)/make-own.sh $@ $(BUILD)/dom0 $(DOM0_INITRD) $(DOM0_TOOLS) $(DOMU_ARCHIVE)

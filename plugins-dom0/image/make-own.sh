@@ -44,6 +44,8 @@ if [ -d "$programs/etc" ]; then
     mkdir -p "$stage/etc"
     cp -R "$programs/etc/." "$stage/etc/"
 fi
+mkdir -p "$stage/usr/share/bash-completion/completions"
+cp "$here/../cli/completion.bash" "$stage/usr/share/bash-completion/completions/collet"
 mkdir -p "$stage/etc/collet/plugins" "$stage/etc/collet/examples" "$stage/var/log/collet/console" "$stage/var/cache/collet"
 cp "$here"/examples/*.ini "$stage/etc/collet/examples/"
 for plugin in "$here"/../plugins/*/*.ini; do

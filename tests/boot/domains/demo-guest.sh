@@ -20,8 +20,8 @@ within 20 sh -c 'collet plugin list >/dev/null 2>&1'
 
 part "Three guests, unmodified Debian kernels too, on CPU 1; Domain0 keeps to CPU 0"
 c vcpu pin Domain-0 0 2>/dev/null || c vcpu pin 0 0
-for weight in 1 2 4; do
-    definition "w$weight" "cpus = 1" "cmdline = console=hvc0 pci=off quiet domu.name=w$weight domu.run=spin" "[sched]" "weight = $weight"
+for weight in 1 2 4; do # 256 is what everybody has
+    definition "w$weight" "cpus = 1" "cmdline = console=hvc0 pci=off quiet domu.name=w$weight domu.run=spin" "[sched]" "weight = $((weight * 256))"
     started=$(uptime_cs)
     limit=150 c create "/tmp/w$weight.ini" >/dev/null || row WRONG "create w$weight"
     created=$(uptime_cs)

@@ -20,8 +20,8 @@ create_tiny() {
     while [ $i -lt "$tiny" ]; do
         started=$(uptime_cs)
         case $((i % 3)) in
-        0) tiny "one$i" "" "cpus = 1" "[sched]" "weight = 1" && ini=/tmp/one$i.ini ;;
-        1) tiny "three$i" "" "cpus = 1" "[sched]" "weight = 3" && ini=/tmp/three$i.ini ;;
+        0) tiny "one$i" "" "cpus = 1" "[sched]" "weight = 256" && ini=/tmp/one$i.ini ;;
+        1) tiny "three$i" "" "cpus = 1" "[sched]" "weight = 768" && ini=/tmp/three$i.ini ;;
         2) tiny "tick$i" "role=tick" && ini=/tmp/tick$i.ini ;;
         esac
         c create "$ini" >/dev/null || { echo "number $i"; return 1; }
@@ -34,7 +34,7 @@ awk '{ c[n++] = $2 } END { for (i = 0; i < 5; i++) { a += c[i]; z += c[n - 1 - i
 create_debian() {
     i=0
     while [ $i -lt "$debian" ]; do
-        definition "deb$i" "cmdline = console=hvc0 pci=off quiet domu.name=deb$i domu.run=latency" "[sched]" "weight = 2"
+        definition "deb$i" "cmdline = console=hvc0 pci=off quiet domu.name=deb$i domu.run=latency" "[sched]" "weight = 512"
         limit=150 c create "/tmp/deb$i.ini" >/dev/null || { echo "number $i"; return 1; }
         i=$((i + 1))
     done
