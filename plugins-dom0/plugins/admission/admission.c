@@ -64,7 +64,8 @@ static int admission_memory(const struct collet_plugin_host *host, const struct 
     for (uint32_t i = 0; i < world->domain_count; i++) {
         const struct collet_plugin_domain *d = &world->domains[i];
 
-        promised += (double)(d->frames_max > d->frames ? d->frames_max : d->frames);
+        /* Domain0 counts with what it has: its maximum is what it was given at boot, and it grows only if its operator lets it. */
+        promised += (double)(d->domid != 0 && d->frames_max > d->frames ? d->frames_max : d->frames);
     }
     if (promised + wanted <= most)
         return 0;

@@ -17,7 +17,7 @@ static void *state;
 static void start(void)
 {
     plugin_test_clear();
-    domains[0] = (struct collet_plugin_domain){.domid = 0, .vcpus = 2, .name = "Domain-0", .frames = 200 * MIB, .frames_max = 256 * MIB};
+    domains[0] = (struct collet_plugin_domain){.domid = 0, .vcpus = 2, .name = "Domain-0", .frames = 256 * MIB, .frames_max = 1000 * MIB};
     domains[1] = (struct collet_plugin_domain){.domid = 1, .vcpus = 1, .name = "web", .frames = 128 * MIB, .frames_max = 256 * MIB};
     world = (struct collet_plugin_world){.size = sizeof(world), .cpus = 2, .domain_count = 2, .domains = domains, .sched = "bvt", .frames_total = 1024 * MIB, .frames_free = 600 * MIB};
     request = (struct collet_plugin_request){.size = sizeof(request), .name = "new", .vcpus = 1, .frames = 64 * MIB, .frames_max = 64 * MIB, .settings = own};
