@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,13 +78,30 @@ int cache_find(const char *folder, const char *path, const struct stat *status)
     return -ENOENT;
 }
 
+/* The folder, and those that it lies in, as far as they are missing. What cannot be made shows when it is opened. */
+static void folder_make(const char *folder)
+{
+    char path[PATH_MAX];
+    char *slash;
+
+    if (strlen(folder) >= sizeof(path))
+        return;
+    strcpy(path, folder);
+    for (slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        (void)mkdir(path, 0755);
+        *slash = '/';
+    }
+    (void)mkdir(path, 0755);
+}
+
 int cache_begin(const char *folder, struct cache_entry *entry)
 {
     static unsigned int counter;
     struct timespec now;
 
-    if (mkdir(folder, 0755) != 0 && errno != EEXIST)
-        return -errno;
+    if (*folder != '\0')
+        folder_make(folder);
     entry->folder = folder_open(folder);
     if (entry->folder < 0)
         return entry->folder;

@@ -135,6 +135,18 @@ START_TEST(bzimage_is_unpacked_once)
 }
 END_TEST
 
+START_TEST(folders_above_are_made)
+{
+    char deep[192];
+
+    bzimage_write(PACK_GZIP);
+    snprintf(deep, sizeof(deep), "%s/deeper", cache);
+    check_open(deep);
+    ck_assert_int_eq(access(deep, R_OK), 0);
+    remove_all(deep);
+}
+END_TEST
+
 START_TEST(packed_as_a_whole)
 {
     size_t n;
@@ -183,7 +195,8 @@ END_TEST
 START_TEST(no_cache_is_no_harm)
 {
     bzimage_write(PACK_XZ);
-    check_open("/nowhere/at/all");
+    check_open("/proc/nowhere/at/all");
+    check_open("");
     check_open(kernel); /* a file */
     ck_assert_int_eq(mkdir(cache, 0777), 0);
     ck_assert_int_eq(chmod(cache, 0777), 0); /* anybody's */
@@ -303,6 +316,7 @@ Suite *suite_image(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, elf_is_taken_as_it_is);
     tcase_add_loop_test(t, bzimage_is_unpacked_once, 0, 3);
+    tcase_add_test(t, folders_above_are_made);
     tcase_add_loop_test(t, packed_as_a_whole, 0, 3);
     tcase_add_test(t, a_new_kernel_takes_the_place_of_the_old);
     tcase_add_test(t, damaged_entries_are_made_anew);
