@@ -155,6 +155,7 @@ static void vcpu_fill(struct vcpu *v, struct collet_vcpu_info *info)
     info->vcpu = v->id;
     sched_vcpu_account(v, info);
     info->hypercalls = READ_ONCE(v->hypercalls);
+    info->events = READ_ONCE(v->upcalls);
     info->faults = READ_ONCE(v->faults);
     info->pt_emulations = READ_ONCE(v->pt_emulations);
 }
