@@ -67,14 +67,16 @@ long control_domain_create(uint64_t arg, size_t bytes)
     a.domid = d->id;
     a.shared_info_maddr = virt_to_maddr(d->shared);
     rc = vcpus_create(d);
+    domain_get(d); /* once it is on the list, another vCPU may destroy it */
     if (rc == 0)
         rc = domain_publish_unique(d);
     if (rc == 0) {
-        change_record(COLLET_CHANGE_DOMAIN_CREATED, d, 0, d->name);
+        change_record(COLLET_CHANGE_DOMAIN_CREATED, d, 0, a.name);
         rc = control_copy_out(arg, bytes, &a, sizeof(a));
     }
     if (rc != 0)
         domain_destroy(d);
+    domain_put(d);
     return rc;
 }
 

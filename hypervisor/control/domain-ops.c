@@ -41,13 +41,17 @@ static void hold_release(struct domain *d)
     domain_put(d);
 }
 
-/* Note that it is (not) paused by us: false if that was so already. */
+/* It is (not) paused by us from now on: false if that was so already. Note and deed under one lock, or two callers could do them in different orders. */
 static bool paused_change(struct domain *d, bool paused)
 {
     uint64_t flags = spin_lock_irqsave(&d->lifetime_lock);
     bool changes = d->control_paused != paused;
 
     d->control_paused = paused;
+    if (changes && paused)
+        domain_pause(d);
+    else if (changes)
+        domain_unpause(d);
     spin_unlock_irqrestore(&d->lifetime_lock, flags);
     return changes;
 }
@@ -62,7 +66,6 @@ long control_domain_unpause(uint64_t arg, size_t bytes)
     if (READ_ONCE(d->building)) {
         rc = -EBUSY;
     } else if (paused_change(d, false)) {
-        domain_unpause(d);
         change_record(COLLET_CHANGE_DOMAIN_UNPAUSED, d, 0, d->name);
     }
     hold_release(d);
@@ -80,6 +83,7 @@ long control_domain_pause(uint64_t arg, size_t bytes)
         rc = -EINVAL;
     } else if (paused_change(d, true)) {
         domain_pause_sync(d);
+        domain_unpause(d); /* that was one more, for the waiting */
         change_record(COLLET_CHANGE_DOMAIN_PAUSED, d, 0, d->name);
     }
     hold_release(d);
