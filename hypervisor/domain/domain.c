@@ -25,6 +25,7 @@
 #include <xen/sched.h>
 
 #define SETTLE_RETRY_NS NS_PER_MS
+#define SETTLE_RUN_NS (200ull * 1000) /* for those who have something to finish */
 #define SETTLE_TRIES_MAX 5000 /* Domain0: then the machine ends without */
 #define IDLE_TRIES_MAX 100    /* then guests on the boot CPU are held, so that it idles */
 #define STACK_DUMP_WORDS 32
@@ -233,16 +234,20 @@ void domain_memory_leave(struct domain *d)
     spin_unlock(&d->memory_lock);
 }
 
-static void domain_unlist(struct domain *d)
+/* False if it never was on the list. */
+static bool domain_unlist(struct domain *d)
 {
     struct domain **at;
+    bool listed;
 
     spin_lock(&domain_list_lock);
     for (at = &domain_list; *at != NULL && *at != d; at = &(*at)->next)
         ;
-    if (*at == d)
+    listed = *at == d;
+    if (listed)
         *at = d->next;
     spin_unlock(&domain_list_lock);
+    return listed;
 }
 
 void domain_pause(struct domain *d)
@@ -314,6 +319,7 @@ static bool domain_mark_ended(struct domain *d, uint8_t reason)
 
     if (first) {
         d->shutdown_reason = d->shutdown_code >= 0 && reason != SHUTDOWN_crash ? (uint8_t)d->shutdown_code : reason;
+        WRITE_ONCE(d->ending, true);
         __atomic_store_n(&d->shut_down, true, __ATOMIC_RELEASE);
     }
     spin_unlock_irqrestore(&d->lifetime_lock, flags);
@@ -394,18 +400,15 @@ static void domain0_end(void)
     machine_restart();
 }
 
-/* v is off its pCPU, and not inside a memory operation. d's vCPUs are paused; one that is inside is let run, and paused again the next time. */
-static bool vcpu_settled(struct domain *d, struct vcpu *v)
+/* v is off its pCPU, and not inside a memory operation; one that is inside is let run, and stopped again the next time. d is paused, perhaps several times. */
+static bool vcpu_settled(struct vcpu *v)
 {
+    vcpu_drain_end(v);
     vcpu_pause_sync(v);
-    if (d->draining & (1ull << v->id))
-        d->draining &= ~(1ull << v->id); /* that was the pause that it lacked */
-    else
-        vcpu_unpause(v);
+    vcpu_unpause(v);
     if (!READ_ONCE(v->preempted_in_mm))
         return true;
-    d->draining |= 1ull << v->id;
-    vcpu_unpause(v);
+    vcpu_drain_begin(v);
     return false;
 }
 
@@ -416,7 +419,7 @@ static bool domain_settled(struct domain *d)
     struct vcpu *v;
 
     for_each_vcpu(d, v)
-        settled &= vcpu_settled(d, v);
+        settled &= vcpu_settled(v);
     return settled;
 }
 
@@ -451,11 +454,12 @@ static void domain_teardown(struct domain *d)
         vcpu_destroy(v);
     }
     sched_domain_destroy(d);
-    domain_unlist(d);
-    if (domain0 != NULL && domain0 != d)
-        event_raise_global_virq(VIRQ_DOM_EXC);
-    change_record(COLLET_CHANGE_DOMAIN_DESTROYED, d, 0, d->name);
-    log_info("d%u: destroyed", d->id);
+    if (domain_unlist(d)) { /* else nobody has heard of it */
+        if (domain0 != NULL && domain0 != d)
+            event_raise_global_virq(VIRQ_DOM_EXC);
+        change_record(COLLET_CHANGE_DOMAIN_DESTROYED, d, 0, d->name);
+        log_info("d%u: destroyed", d->id);
+    }
     domain_free(d);
 }
 
@@ -465,6 +469,7 @@ static bool domain_mark_dying(struct domain *d)
 
     spin_lock(&d->memory_lock); /* no reservation grows after this (mm/domain-memory.c) */
     first = !d->dying;
+    WRITE_ONCE(d->ending, true);
     d->dying = true;
     spin_unlock(&d->memory_lock);
     return first;
@@ -476,8 +481,12 @@ void domain_destroy(struct domain *d)
         return;
     domain_pause(d);
     while (!domain_settled(d)) {
-        vcpu_yield();
-        preempt_point();
+        uint64_t until_ns = clock_now_ns() + SETTLE_RUN_NS;
+
+        do {
+            vcpu_yield();
+            preempt_point();
+        } while (clock_now_ns() < until_ns);
     }
     domain_teardown(d);
 }

@@ -26,6 +26,7 @@ struct domain {
     bool dying;      /* being destroyed: no new references to anything of it */
     bool crashed;
     bool shut_down;
+    bool ending;     /* shut down or dying: its memory operations end soon, and do not give way (mm_preempt_point) */
     uint8_t shutdown_reason; /* SHUTDOWN_* of xen/sched.h, once shut_down */
     uint32_t refs;   /* atomic; domain_find takes one */
     struct domain *next; /* list of all domains, ascending id; lock: domain_list_lock */
@@ -62,7 +63,6 @@ struct domain {
     struct spinlock lifetime_lock;
     int shutdown_code;   /* SCHEDOP_shutdown_code: what it reports instead of its reason; -1: none */
     bool destroy_at_end; /* a boot module's: nobody else would */
-    uint64_t draining;   /* bit per vCPU that runs on to leave a memory operation (domain/domain.c) */
     struct timer watchdog[2]; /* SCHEDOP_watchdog; id is the place + 1 */
     bool watchdog_used[2];
 

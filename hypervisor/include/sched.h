@@ -40,6 +40,12 @@ void vcpu_yield(void);
 void vcpu_pause(struct vcpu *v);
 void vcpu_pause_sync(struct vcpu *v); /* not for the current vCPU */
 void vcpu_unpause(struct vcpu *v);
+/*
+ * Let v run though it is paused or down, because it holds what only it can give back; whoever paused it must stand that. A further vcpu_pause stops it nevertheless. vcpu_drain_end
+ * stops it for the same reasons as before, and returns at once. Context: any, not on v itself.
+ */
+void vcpu_drain_begin(struct vcpu *v);
+void vcpu_drain_end(struct vcpu *v); /* of one that is not being drained: nothing */
 /* VCPUOP_up/down. */
 void vcpu_set_down(struct vcpu *v, bool down);
 bool vcpu_is_down(const struct vcpu *v);

@@ -90,6 +90,7 @@ struct vcpu {
     struct timer poll_timer;
 
     void *stack; /* lowest mapped address of its stack */
+    uint32_t drained; /* blockers that vcpu_drain_begin took away; lock: its run queue's */
     bool preempted_in_mm; /* switched out inside a memory operation, holding references (mm/page-table.h) */
     uint64_t hypercalls, faults, pt_emulations, upcalls; /* statistics, own CPU only; upcalls: events delivered */
     struct vcpu_info *info_private; /* what info is before registration where shared_info has no place for it; else NULL */

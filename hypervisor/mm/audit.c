@@ -13,11 +13,13 @@
 #include "lib/string.h"
 #include "log.h"
 #include "page-table.h"
+#include "time.h"
 #include "vcpu.h"
 #include "x86/layout.h"
 
 #define WINDOW 262144u /* frames: 2 MiB of counters */
 #define QUIESCE_TRIES 1000
+#define QUIESCE_RUN_NS (200ull * 1000) /* between two tries, so that who is inside gets on */
 #define REPORT_MAX 10
 
 struct counts {
@@ -116,27 +118,61 @@ static uint64_t owned_on_list(const struct domain *d)
     return owned;
 }
 
-/* Stop every domain where no vCPU is in the middle of a memory operation. False if that did not come about. */
-static bool all_quiesce(void)
+/* Domain0 first: once it stands still, nobody makes or destroys domains, and the list is what it is. */
+static void all_pause(void)
 {
     struct domain *d;
     struct vcpu *v;
-    int tries;
 
-    for (tries = 0; tries < QUIESCE_TRIES; tries++) {
-        bool busy = false;
+    for (d = domain_list; d != NULL; d = d->next) {
+        for_each_vcpu(d, v)
+            vcpu_drain_end(v);
+        domain_pause_sync(d);
+    }
+}
 
-        for (d = domain_list; d != NULL; d = d->next)
-            domain_pause_sync(d);
-        for (d = domain_list; d != NULL; d = d->next)
-            for_each_vcpu(d, v)
-                busy |= v->preempted_in_mm;
-        if (!busy)
+/* And last, for the same reason. */
+static void all_unpause(void)
+{
+    struct domain *first = domain_list, *d;
+
+    for (d = first != NULL ? first->next : NULL; d != NULL; d = d->next)
+        domain_unpause(d);
+    if (first != NULL)
+        domain_unpause(first);
+}
+
+/* Whether a vCPU stands inside a memory operation. One that another pause keeps there is let run. */
+static bool any_in_mm(void)
+{
+    bool busy = false;
+    struct domain *d;
+    struct vcpu *v;
+
+    for (d = domain_list; d != NULL; d = d->next)
+        for_each_vcpu(d, v) {
+            if (!v->preempted_in_mm)
+                continue;
+            busy = true;
+            if (!d->privileged)
+                vcpu_drain_begin(v);
+        }
+    return busy;
+}
+
+/* Stop every domain where no vCPU is in the middle of a memory operation. False if that did not come about. */
+static bool all_quiesce(void)
+{
+    for (int tries = 0; tries < QUIESCE_TRIES; tries++) {
+        uint64_t until_ns;
+
+        all_pause();
+        if (!any_in_mm())
             return true;
-        for (d = domain_list; d != NULL; d = d->next)
-            domain_unpause(d);
+        all_unpause();
         softirq_raise(SOFTIRQ_SCHEDULE);
-        preempt_point();
+        for (until_ns = clock_now_ns() + QUIESCE_RUN_NS; clock_now_ns() < until_ns;)
+            preempt_point();
     }
     return false;
 }
@@ -189,8 +225,7 @@ unsigned int frames_audit(void)
         log_error("audit: the free lists and their count differ by %lu frames", (unsigned long)frames_free_audit());
         w.differences++;
     }
-    for (d = domain_list; d != NULL; d = d->next)
-        domain_unpause(d);
+    all_unpause();
     frames_free(buffer, 9);
     log_info("audit: %lu frames in use, %lu free, %u differences", (unsigned long)total, (unsigned long)frames_free_count(),
              w.differences);

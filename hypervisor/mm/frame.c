@@ -31,19 +31,28 @@ static inline bool type_is_checked(enum frame_type type)
     return type >= FRAME_L1 && type <= FRAME_DESCRIPTOR;
 }
 
-void mm_preempt_point(void)
+/* The current vCPU waits for another, or has much to do: others may run meanwhile, and see that it holds references. */
+static void mm_give_way(void)
 {
     struct vcpu *v = current_vcpu();
 
     if (likely(!softirq_any_pending()))
         return;
-    /* Whoever waits for the end of a domain waits for this operation: one bounded round, and it is over. */
-    if (unlikely(v->domain != NULL && READ_ONCE(v->domain->shut_down)))
-        return;
     v->preempted_in_mm = true;
     /* Not the console's keys and the ends of domains: they wait for vCPUs to leave just here. */
     softirq_run_only(1u << SOFTIRQ_TIMER | 1u << SOFTIRQ_SCHEDULE);
     v->preempted_in_mm = false;
+}
+
+void mm_preempt_point(void)
+{
+    const struct vcpu *v = current_vcpu();
+
+    if (likely(!softirq_any_pending()))
+        return;
+    /* Whoever waits for the end of a domain waits for this operation: one bounded round, and it is over. */
+    if (likely(v->domain == NULL || !READ_ONCE(v->domain->ending)))
+        mm_give_way();
 }
 
 bool frame_get(mfn_t mfn, const struct domain *owner)
@@ -150,7 +159,7 @@ int frame_get_type(mfn_t mfn, const struct domain *owner, enum frame_type type)
                 if (current_vcpu()->domain != owner)
                     return -EBUSY; /* never wait for another domain's progress */
                 if (irq_enabled())
-                    mm_preempt_point();
+                    mm_give_way(); /* even at its end: the one that it waits for may need this pCPU */
                 cpu_relax();
                 w = READ_ONCE(f->word);
                 continue;

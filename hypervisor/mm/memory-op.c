@@ -79,10 +79,10 @@ static long op_decrease(uint64_t arg)
 
     if (rc != 0)
         return rc;
-    for (i = 0; i < r.nr_extents && !READ_ONCE(current_vcpu()->domain->shut_down); i++) {
+    for (i = 0; i < r.nr_extents && !READ_ONCE(current_vcpu()->domain->ending); i++) {
         if (copy_from_guest(&mfn, extent_address(&r, i), sizeof(mfn)) != 0 || !extent_release(d, mfn, r.extent_order))
             break;
-        mm_preempt_point();
+        preempt_point();
     }
     target_release(d);
     return (long)i;
@@ -99,7 +99,7 @@ static long op_increase(uint64_t arg, bool populate)
     if (rc != 0)
         return rc;
     mfns = page_alloc(); /* the numbers of one extent: too much for a stack */
-    for (i = 0; mfns != NULL && i < r.nr_extents && !READ_ONCE(current_vcpu()->domain->shut_down); i++) {
+    for (i = 0; mfns != NULL && i < r.nr_extents && !READ_ONCE(current_vcpu()->domain->ending); i++) {
         xen_pfn_t pfn = ~0ul;
         bool wants_result = populate || r.extent_start.p != NULL;
 
@@ -179,7 +179,7 @@ static long op_exchange(uint64_t arg)
     chunks = (x.in.nr_extents << x.in.extent_order) >> order;
     chunk = (x.nr_exchanged << x.in.extent_order) >> order;
     scratch = heap_alloc(sizeof(*scratch));
-    while (scratch != NULL && chunk < chunks && chunk_exchange(d, &x, chunk, order, scratch)) {
+    while (scratch != NULL && chunk < chunks && !READ_ONCE(current_vcpu()->domain->ending) && chunk_exchange(d, &x, chunk, order, scratch)) {
         chunk++;
         mm_preempt_point();
     }

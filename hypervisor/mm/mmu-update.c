@@ -139,7 +139,7 @@ long hypercall_mmu_update(uint64_t ureqs, unsigned int count, uint64_t pdone, un
     if (unlikely(rc != 0))
         return rc;
     /* A list of any length ends with its domain: nobody reads the answer any more. */
-    while (done < count && rc == 0 && !READ_ONCE(d->shut_down)) {
+    while (done < count && rc == 0 && !READ_ONCE(d->ending)) {
         unsigned int n = min(count - done, BATCH);
 
         rc = copy_from_guest(reqs, ureqs + done * sizeof(reqs[0]), n * sizeof(reqs[0]));
@@ -149,7 +149,7 @@ long hypercall_mmu_update(uint64_t ureqs, unsigned int count, uint64_t pdone, un
         }
         if (unlikely(softirq_any_pending())) {
             table_release(&table);
-            mm_preempt_point();
+            preempt_point();
         }
     }
     table_release(&table);

@@ -169,13 +169,13 @@ long hypercall_mmuext_op(uint64_t uops, unsigned int count, uint64_t pdone, unsi
 
     if (unlikely(foreigndom != DOMID_SELF && foreigndom != v->domain->id))
         return -EPERM;
-    for (done = 0; done < count && !READ_ONCE(v->domain->shut_down); done++) {
+    for (done = 0; done < count && !READ_ONCE(v->domain->ending); done++) {
         rc = copy_from_guest(&op, uops + done * sizeof(op), sizeof(op));
         if (likely(rc == 0))
             rc = op_apply(v, &op);
         if (unlikely(rc != 0))
             break;
-        mm_preempt_point();
+        preempt_point();
     }
     if (pdone != 0 && copy_to_guest(pdone, &done, sizeof(done)) != 0)
         rc = -EFAULT;

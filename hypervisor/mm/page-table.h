@@ -45,7 +45,10 @@ bool frame_unpin(mfn_t mfn);
 /* The last reference has gone: back to the allocator. Context: interrupts enabled, no lock. */
 void domain_frame_free(struct frame *f);
 
-/* preempt_point() that lets others see that this vCPU is in the middle of a memory operation, and so holds references of its own. */
+/*
+ * preempt_point() that lets others see that this vCPU is in the middle of a memory operation, and so holds references or memory of its own. Loops whose length the guest chooses hold nothing
+ * between two rounds and use preempt_point() there, or stop when their domain is `ending`.
+ */
 void mm_preempt_point(void);
 
 /*

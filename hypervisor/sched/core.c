@@ -215,7 +215,7 @@ void vcpu_pause(struct vcpu *v)
     uint64_t flags;
     struct run_queue *rq = run_queue_lock_home(s, &flags);
 
-    if (s->pause_count++ == 0) {
+    if (s->pause_count++ == 0 || v->drained != 0) {
         __atomic_fetch_or(&s->blockers, SCHED_PAUSED, __ATOMIC_RELAXED);
         stop(rq, s);
     }
@@ -242,6 +242,33 @@ void vcpu_unpause(struct vcpu *v)
     if (s->pause_count > 0 && --s->pause_count == 0)
         __atomic_and_fetch(&s->blockers, ~SCHED_PAUSED, __ATOMIC_RELAXED);
     go_and_unlock(rq, s, flags);
+}
+
+void vcpu_drain_begin(struct vcpu *v)
+{
+    struct sched_vcpu *s = &v->sched;
+    uint64_t flags;
+    struct run_queue *rq = run_queue_lock_home(s, &flags);
+
+    v->drained |= s->blockers & (SCHED_PAUSED | SCHED_DOWN);
+    __atomic_and_fetch(&s->blockers, ~(SCHED_PAUSED | SCHED_DOWN), __ATOMIC_RELAXED);
+    go_and_unlock(rq, s, flags);
+}
+
+void vcpu_drain_end(struct vcpu *v)
+{
+    struct sched_vcpu *s = &v->sched;
+    uint64_t flags;
+    struct run_queue *rq = run_queue_lock_home(s, &flags);
+    uint32_t back = v->drained != 0 && s->pause_count > 0 ? SCHED_PAUSED : 0;
+
+    back |= v->drained & SCHED_DOWN;
+    v->drained = 0;
+    if (back != 0) {
+        __atomic_fetch_or(&s->blockers, back, __ATOMIC_RELAXED);
+        stop(rq, s);
+    }
+    spin_unlock_irqrestore(&rq->lock, flags);
 }
 
 void vcpu_set_down(struct vcpu *v, bool down)
