@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CLI_VERSION "0.3"
+#define CLI_VERSION     "0.3"
 #define CLI_OPTIONS_MAX 16
 #define CLI_FRAME_BYTES 4096ull
 
@@ -24,7 +24,7 @@
 enum cli_exit { CLI_OK, CLI_FAILED, CLI_USAGE, CLI_NO_SUCH, CLI_NOT_PERMITTED, CLI_NO_DAEMON, CLI_TIMED_OUT };
 
 struct cli_option {
-    const char *name; /* without the dashes */
+    const char *name;  /* without the dashes */
     const char *value; /* what to call its value in the help, or NULL: it has none */
     const char *help;
     char letter; /* short form, or 0 */
@@ -46,23 +46,23 @@ struct cli {
     struct client *client; /* see client.h */
     json_t *result;        /* printed at the end with --json */
     json_t *error;
-    int exit;              /* of the first failure */
+    int exit; /* of the first failure */
     bool json;
-    bool terminal;         /* out is one */
-    bool quiet_errors;     /* completion: nothing may be said */
+    bool terminal;     /* out is one */
+    bool quiet_errors; /* completion: nothing may be said */
 };
 
 struct cli_command {
-    const char *name;      /* one word, or two: "sched use" */
-    const char *arguments; /* for the help: "DOMAIN..." */
-    const char *summary;   /* one line */
-    const char *description; /* paragraphs, or NULL */
-    const char *examples;  /* lines, or NULL */
+    const char *name;                 /* one word, or two: "sched use" */
+    const char *arguments;            /* for the help: "DOMAIN..." */
+    const char *summary;              /* one line */
+    const char *description;          /* paragraphs, or NULL */
+    const char *examples;             /* lines, or NULL */
     const struct cli_option *options; /* ends with a NULL name; may be NULL */
-    const char *complete;  /* kinds of the words, separated by spaces; the last one repeats: "domains", "modules", "files" ... */
-    int least, most;       /* words; most -1: any number */
+    const char *complete;             /* kinds of the words, separated by spaces; the last one repeats: "domains", "modules", "files" ... */
+    int least, most;                  /* words; most -1: any number */
     int (*run)(struct cli *cli, const struct cli_args *args); /* answers an exit code */
-    bool daemon;           /* asks colletd: the help says so */
+    bool daemon;                                              /* asks colletd: the help says so */
 };
 
 extern const struct cli_command *const cli_commands[]; /* NULL ends it */
@@ -90,7 +90,7 @@ void cli_help_group(FILE *out, const char *group);
 int cli_fail(struct cli *cli, int exit, const char *error, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The same for -errno from libcollet: "what: collet_error()". */
 int cli_fail_collet(struct cli *cli, int rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
-int cli_exit_of(int error);           /* of a positive errno value */
+int cli_exit_of(int error);            /* of a positive errno value */
 const char *cli_error_name(int error); /* "ESRCH" */
 /* What --json prints at the end; takes the reference. */
 void cli_result(struct cli *cli, json_t *result);

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define CLIENT_SOCKET "/run/collet/colletd.sock"
+#define CLIENT_SOCKET   "/run/collet/colletd.sock"
 #define CLIENT_LINE_MAX (1u << 20)
 
 struct client {
@@ -60,8 +60,7 @@ static int client_open(struct cli *cli)
     if (fd == -EACCES || fd == -EPERM)
         return cli_fail(cli, CLI_NOT_PERMITTED, "EACCES", "not permitted to talk to colletd (%s): only root is", path);
     if (fd < 0)
-        return cli_fail(cli, CLI_NO_DAEMON, "ECONNREFUSED",
-                        "colletd does not run (%s: %s); start it with: service colletd start   (or by hand: colletd)", path, strerror(-fd));
+        return cli_fail(cli, CLI_NO_DAEMON, "ECONNREFUSED", "colletd does not run (%s: %s); start it with: colletd --daemon", path, strerror(-fd));
     cli->client = malloc(sizeof(*cli->client));
     if (cli->client == NULL) {
         close(fd);

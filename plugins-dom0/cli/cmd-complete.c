@@ -76,8 +76,7 @@ static void complete_plugins(struct cli *cli, const char *prefix)
     json_t *list = client_ask_quietly(cli, "plugins"), *entry;
     size_t i;
 
-    json_array_foreach (list, i, entry)
-        say(cli, prefix, client_text(entry, "name"));
+    json_array_foreach(list, i, entry) say(cli, prefix, client_text(entry, "name"));
     json_decref(list);
 }
 
@@ -119,7 +118,8 @@ static void complete_list(struct cli *cli, const char *prefix, const char *const
 
 static void complete_kind(struct cli *cli, const char *kind, const char *prefix)
 {
-    static const char *const kinds[] = { "default", "all", "switch", "wake", "block", "migrate", "hypercall", "hypercall-enter", "fault", "event", "sched-use", NULL };
+    static const char *const kinds[] = { "default",         "all",   "switch", "wake",      "block", "migrate", "hypercall",
+                                         "hypercall-enter", "fault", "event",  "sched-use", NULL };
     static const char *const formats[] = { "perfetto", "chrome", "csv", "text", NULL };
 
     if (strcmp(kind, "domains") == 0 || strcmp(kind, "targets") == 0)

@@ -84,8 +84,8 @@ static int create_run(struct cli *cli, const struct cli_args *args)
     exit = read_definition(cli, args, path, &text);
     if (exit == 0)
         exit = client_ask(cli,
-                          json_pack("{s:s, s:o, s:o, s:b}", "op", check ? "check" : "create", "file", cli_json_text(path), "text", cli_json_text(text), "paused",
-                                    paused || console),
+                          json_pack("{s:s, s:o, s:o, s:b}", "op", check ? "check" : "create", "file", cli_json_text(path), "text", cli_json_text(text),
+                                    "paused", paused || console),
                           0, &result);
     free(text);
     if (exit != 0)
@@ -116,10 +116,11 @@ const struct cli_command cmd_create = {
     .name = "create",
     .arguments = "FILE [KEY=VALUE...]",
     .summary = "Make a domain from its definition and start it",
-    .description = "FILE is a domain definition (collet-domain(5), docs/reference/domain.md); a bare name is also looked for in\n" DEFINITIONS_FOLDER
+    .description = "FILE is a domain definition (docs/reference/domain.md); a bare name is also looked for in\n" DEFINITIONS_FOLDER
                    ", with .ini added. KEY=VALUE changes a setting of the section [domain], SECTION.KEY=VALUE one of another.\n"
                    "A mistake is reported with the file and the line, and nothing is left of the domain.",
-    .examples = "  collet create web.ini\n  collet create web memory=256M vcpus=2\n  collet create web.ini name=web2 --console\n  collet create web.ini --dry-run",
+    .examples =
+        "  collet create web.ini\n  collet create web memory=256M vcpus=2\n  collet create web.ini name=web2 --console\n  collet create web.ini --dry-run",
     .options = create_options,
     .complete = "files none",
     .least = 1,

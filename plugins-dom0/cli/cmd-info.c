@@ -161,9 +161,8 @@ static json_t *known_to_daemon(struct cli *cli, const struct collet_domain_info 
     json_t *known = client_ask_quietly(cli, "domains"), *entry, *found = NULL;
     size_t i;
 
-    json_array_foreach (known, i, entry)
-        if (json_is_integer(json_object_get(entry, "domid")) && client_number(entry, "domid") == info->domid && strcmp(client_text(entry, "name"), info->name) == 0)
-            found = json_incref(entry);
+    json_array_foreach(known, i, entry) if (json_is_integer(json_object_get(entry, "domid")) && client_number(entry, "domid") == info->domid &&
+                                            strcmp(client_text(entry, "name"), info->name) == 0) found = json_incref(entry);
     json_decref(known);
     return found;
 }

@@ -17,7 +17,8 @@ static const json_t *daemon_entry(const json_t *known, uint32_t domid, const cha
     const json_t *entry;
     size_t i;
 
-    json_array_foreach (known, i, entry) {
+    json_array_foreach(known, i, entry)
+    {
         const json_t *number = json_object_get(entry, "domid");
 
         if (json_is_integer(number) && json_integer_value(number) == (json_int_t)domid && strcmp(client_text(entry, "name"), name) == 0)
@@ -79,10 +80,11 @@ static void list_one(struct cli *cli, struct listing *l, const struct collet_dom
     free(vcpus);
 }
 
-/* An ended domain: only the daemon remembers it. */
+/* A domain that the hypervisor has not: it has ended, or is about to be made again. Only the daemon knows. */
 static void list_ended(struct listing *l, const json_t *entry)
 {
-    json_t *object = json_pack("{s:n, s:s, s:s}", "domid", "name", client_text(entry, "name"), "state", "ended");
+    const char *state = *client_text(entry, "state") != 0 ? client_text(entry, "state") : "ended";
+    json_t *object = json_pack("{s:n, s:s, s:s}", "domid", "name", client_text(entry, "name"), "state", state);
 
     table_cell(l->table, "%s", client_text(entry, "name"));
     table_cell(l->table, "-");
@@ -90,7 +92,7 @@ static void list_ended(struct listing *l, const json_t *entry)
     if (l->long_form)
         table_cell(l->table, "-");
     table_cell(l->table, "-");
-    table_cell(l->table, "ended");
+    table_cell(l->table, "%s", state);
     table_cell(l->table, "-");
     if (l->long_form) {
         table_cell(l->table, "%s", client_text(entry, "on_crash"));
@@ -130,9 +132,7 @@ static int list_all(struct cli *cli, struct listing *l, bool ended, const json_t
         return cli_fail_collet(cli, count, "the list of domains");
     for (int d = 0; d < count; d++)
         list_one(cli, l, &domains[d], daemon_entry(known, domains[d].domid, domains[d].name));
-    json_array_foreach (known, i, entry)
-        if (ended && !is_listed(domains, count, entry))
-            list_ended(l, entry);
+    json_array_foreach(known, i, entry) if (ended && !is_listed(domains, count, entry)) list_ended(l, entry);
     free(domains);
     return 0;
 }

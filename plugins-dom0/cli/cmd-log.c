@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define LOG_POLL_MS 250
-#define LOG_CHUNK 16384
+#define LOG_CHUNK   16384
 
 struct log_text {
     char *text;

@@ -30,8 +30,8 @@ static int wait_for_size(struct cli *cli, const char *word, uint64_t frames, uns
         if (apart <= 256)
             return 0;
         if (waited >= ms)
-            return cli_fail(cli, CLI_TIMED_OUT, "ETIMEDOUT", "%s has %" PRIu64 " MiB, the target is %" PRIu64 " MiB: its balloon has not followed in time", info.name,
-                            info.frames / 256, frames / 256);
+            return cli_fail(cli, CLI_TIMED_OUT, "ETIMEDOUT", "%s has %" PRIu64 " MiB, the target is %" PRIu64 " MiB: its balloon has not followed in time",
+                            info.name, info.frames / 256, frames / 256);
         if (!cli_sleep_ms(100))
             return CLI_FAILED;
     }
@@ -59,8 +59,9 @@ static int mem_run(struct cli *cli, const struct cli_args *args)
     exit = client_ask(cli, request, 30000, &result);
     if (exit != 0)
         return exit;
-    cli_result(cli, json_pack("{s:s, s:I, s:I}", "domain", args->words[0], "memory_target_bytes", (json_int_t)(client_number(result, "frames") * CLI_FRAME_BYTES),
-                              "memory_max_bytes", (json_int_t)(client_number(result, "frames_max") * CLI_FRAME_BYTES)));
+    cli_result(cli,
+               json_pack("{s:s, s:I, s:I}", "domain", args->words[0], "memory_target_bytes", (json_int_t)(client_number(result, "frames") * CLI_FRAME_BYTES),
+                         "memory_max_bytes", (json_int_t)(client_number(result, "frames_max") * CLI_FRAME_BYTES)));
     json_decref(result);
     cli_catch_signals();
     return wait != NULL ? wait_for_size(cli, args->words[0], frames, ms) : 0;

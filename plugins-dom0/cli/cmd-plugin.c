@@ -24,7 +24,8 @@ static int plugin_list_run(struct cli *cli, const struct cli_args *args)
     if (exit != 0)
         return exit;
     t = table_new("Name<|State<|PID>|Restarts>|Updates>|Values set>|Summary<");
-    json_array_foreach (list, i, entry) {
+    json_array_foreach(list, i, entry)
+    {
         table_cell(t, "%s", client_text(entry, "name"));
         table_cell(t, "%s", client_text(entry, "state"));
         table_cell(t, "%" PRIu64, client_number(entry, "pid"));
@@ -44,7 +45,8 @@ static void print_values(struct cli *cli, const json_t *values)
     const json_t *entry;
     size_t i;
 
-    json_array_foreach (values, i, entry) {
+    json_array_foreach(values, i, entry)
+    {
         const json_t *vcpu = json_object_get(entry, "vcpu");
 
         table_cell(t, "%" PRIu64, client_number(entry, "domid"));
@@ -68,11 +70,11 @@ static void print_settings_and_messages(struct cli *cli, const json_t *plugin)
     size_t i;
 
     fputs("\nSettings:\n", cli->out);
-    json_array_foreach (json_object_get(plugin, "settings"), i, entry)
+    json_array_foreach(json_object_get(plugin, "settings"), i, entry)
         fprintf(cli->out, "  [%s] %s = %s   (line %" PRIu64 ")\n", client_text(entry, "section"), client_text(entry, "key"), client_text(entry, "value"),
                 client_number(entry, "line"));
     fputs("\nMessages:\n", cli->out);
-    json_array_foreach (json_object_get(plugin, "messages"), i, entry)
+    json_array_foreach(json_object_get(plugin, "messages"), i, entry)
         fprintf(cli->out, "  %s %s: %s\n", format_uptime(text, client_number(entry, "at_ns")), client_text(entry, "level"), client_text(entry, "text"));
 }
 
@@ -84,9 +86,9 @@ static int plugin_show_run(struct cli *cli, const struct cli_args *args)
     if (exit != 0)
         return exit;
     if (!cli->json) {
-        fprintf(cli->out, "%s: %s\nstate %s, process %" PRIu64 ", restarts %" PRIu64 ", updates %" PRIu64 ", values set %" PRIu64 "\n", client_text(plugin, "name"),
-                client_text(plugin, "summary"), client_text(plugin, "state"), client_number(plugin, "pid"), client_number(plugin, "restarts"),
-                client_number(plugin, "updates"), client_number(plugin, "values_set"));
+        fprintf(cli->out, "%s: %s\nstate %s, process %" PRIu64 ", restarts %" PRIu64 ", updates %" PRIu64 ", values set %" PRIu64 "\n",
+                client_text(plugin, "name"), client_text(plugin, "summary"), client_text(plugin, "state"), client_number(plugin, "pid"),
+                client_number(plugin, "restarts"), client_number(plugin, "updates"), client_number(plugin, "values_set"));
         if (*client_text(plugin, "last_error") != 0)
             fprintf(cli->out, "last error: %s\n", client_text(plugin, "last_error"));
         if (*client_text(plugin, "help") != 0)

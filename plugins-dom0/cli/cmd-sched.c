@@ -194,9 +194,9 @@ static void print_params(struct cli *cli, const struct params *p, const char *va
         table_cell(t, "%s%s%s", param->scopes & COLLET_SCOPE_MODULE ? "all " : "", param->scopes & COLLET_SCOPE_DOMAIN ? "domain " : "",
                    param->scopes & COLLET_SCOPE_VCPU ? "vcpu" : "");
         table_cell(t, "%s", param->help);
-        json_array_append_new(json, json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:b, s:b, s:b, s:o}", "name", param->name, "type", type_name(param->type), "value",
-                                              known ? json_integer((json_int_t)v.value) : json_null(), "minimum", (json_int_t)param->minimum, "maximum",
-                                              (json_int_t)param->maximum, "initial", (json_int_t)param->initial, "for_module",
+        json_array_append_new(json, json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:b, s:b, s:b, s:o}", "name", param->name, "type", type_name(param->type),
+                                              "value", known ? json_integer((json_int_t)v.value) : json_null(), "minimum", (json_int_t)param->minimum,
+                                              "maximum", (json_int_t)param->maximum, "initial", (json_int_t)param->initial, "for_module",
                                               param->scopes & COLLET_SCOPE_MODULE, "for_domain", param->scopes & COLLET_SCOPE_DOMAIN, "for_vcpu",
                                               param->scopes & COLLET_SCOPE_VCPU, "help", cli_json_text(param->help)));
     }
@@ -230,10 +230,11 @@ static json_t *faults_json(const struct collet_sched_status *s)
 
 static json_t *status_json(const struct collet_sched_status *s, json_t *params)
 {
-    return json_pack("{s:s, s:I, s:I, s:o, s:I, s:o, s:o, s:o}", "active", s->active, "since_ns", (json_int_t)s->since_ns, "uses", (json_int_t)s->uses, "dropped",
-                     s->dropped[0] != 0 ? json_pack("{s:s, s:o, s:I}", "module", s->dropped, "why", cli_json_text(s->dropped_why), "at_ns", (json_int_t)s->dropped_ns)
-                                        : json_null(),
-                     "watchdog_ns", (json_int_t)s->watchdog_ns, "faults", faults_json(s), "queues", queues_json(s), "params", params);
+    return json_pack(
+        "{s:s, s:I, s:I, s:o, s:I, s:o, s:o, s:o}", "active", s->active, "since_ns", (json_int_t)s->since_ns, "uses", (json_int_t)s->uses, "dropped",
+        s->dropped[0] != 0 ? json_pack("{s:s, s:o, s:I}", "module", s->dropped, "why", cli_json_text(s->dropped_why), "at_ns", (json_int_t)s->dropped_ns)
+                           : json_null(),
+        "watchdog_ns", (json_int_t)s->watchdog_ns, "faults", faults_json(s), "queues", queues_json(s), "params", params);
 }
 
 static void print_queues(struct cli *cli, const struct collet_sched_status *s)
@@ -336,7 +337,8 @@ static int show_domain(struct cli *cli, const struct params *p, const char *word
     snprintf(title, sizeof(title), "Of the domain:");
     print_params(cli, p, title, COLLET_SCOPE_DOMAIN, info.domid, list);
     show_vcpu_values(cli, p, &info, vcpus);
-    cli_result(cli, json_pack("{s:s, s:s, s:i, s:o, s:o}", "active", p->module, "name", info.name, "domid", (int)info.domid, "params", list, "vcpu_values", vcpus));
+    cli_result(cli,
+               json_pack("{s:s, s:s, s:i, s:o, s:o}", "active", p->module, "name", info.name, "domid", (int)info.domid, "params", list, "vcpu_values", vcpus));
     return 0;
 }
 

@@ -58,14 +58,18 @@ static void head_lines(const struct view *v, char lines[3][192])
         const struct top_domain *d = &v->after.domains[i];
         const char *state = domain_state(&d->info, d->vcpus, d->vcpu_count);
 
-        states[strcmp(state, "running") == 0 || strcmp(state, "runnable") == 0 ? 0 : strcmp(state, "blocked") == 0 ? 1 : strcmp(state, "paused") == 0 ? 2 : 3]++;
+        states[strcmp(state, "running") == 0 || strcmp(state, "runnable") == 0 ? 0
+               : strcmp(state, "blocked") == 0                                 ? 1
+               : strcmp(state, "paused") == 0                                  ? 2
+                                                                               : 3]++;
     }
-    snprintf(lines[0], sizeof(lines[0]), "collet top  up %s  %d domains: %d running, %d blocked, %d paused, %d other", format_uptime(up, m->now_ns), v->after.count,
-             states[0], states[1], states[2], states[3]);
+    snprintf(lines[0], sizeof(lines[0]), "collet top  up %s  %d domains: %d running, %d blocked, %d paused, %d other", format_uptime(up, m->now_ns),
+             v->after.count, states[0], states[1], states[2], states[3]);
     snprintf(lines[1], sizeof(lines[1]), "CPUs %u: %.1f%% of %u%% busy   Mem: %" PRIu64 " MiB, %" PRIu64 " free, hypervisor %.1f", m->cpus,
              top_busy_percent(&v->before, &v->after), m->cpus * 100, m->frames_total / 256, m->frames_free / 256, (double)m->frames_hypervisor / 256);
     snprintf(lines[2], sizeof(lines[2]), "Scheduler %s for %s   %.0f switches/s   taken over %" PRIu64 " times   bad answers %" PRIu64 "%s%s", s->active,
-             format_uptime(since, m->now_ns - s->since_ns), switches_per_second(v), s->uses, sum_faults(s), s->dropped[0] != 0 ? "   last dropped " : "", s->dropped);
+             format_uptime(since, m->now_ns - s->since_ns), switches_per_second(v), s->uses, sum_faults(s), s->dropped[0] != 0 ? "   last dropped " : "",
+             s->dropped);
 }
 
 #define TOP_TITLES "NAME<|ID>|STATE<|CPU%>|WAIT%>|TIME(s)>|MEM(MiB)>|MAX(MiB)>|VCPUS>|WAKES/s>|DISP/s>|MIGR/s>|P99>"
@@ -107,8 +111,8 @@ static void print_table(const struct view *v, FILE *out)
 static json_t *row_json(const struct top_row *r)
 {
     return json_pack("{s:s, s:i, s:o, s:s, s:f, s:f, s:I, s:I, s:I, s:i, s:f, s:f, s:f, s:I}", "name", r->name, "domid", (int)r->domid, "vcpu",
-                     r->vcpu >= 0 ? json_integer(r->vcpu) : json_null(), "state", r->state, "cpu_percent", r->cpu_percent, "wait_percent", r->wait_percent, "run_ns",
-                     (json_int_t)r->run_ns, "memory_bytes", (json_int_t)(r->frames * CLI_FRAME_BYTES), "memory_max_bytes",
+                     r->vcpu >= 0 ? json_integer(r->vcpu) : json_null(), "state", r->state, "cpu_percent", r->cpu_percent, "wait_percent", r->wait_percent,
+                     "run_ns", (json_int_t)r->run_ns, "memory_bytes", (json_int_t)(r->frames * CLI_FRAME_BYTES), "memory_max_bytes",
                      (json_int_t)(r->frames_max * CLI_FRAME_BYTES), "vcpus_online", (int)r->vcpus, "wakes_per_s", r->wakes, "dispatches_per_s", r->dispatches,
                      "migrations_per_s", r->migrations, "latency_p99_ns", (json_int_t)r->p99_ns);
 }
@@ -123,9 +127,10 @@ static void print_round_json(struct cli *cli, const struct view *v)
         json_array_append_new(list, row_json(&rows[i]));
     free(rows);
     cli_result_line(cli, json_pack("{s:I, s:I, s:f, s:i, s:I, s:s, s:I, s:f, s:o}", "now_ns", (json_int_t)v->after.machine.now_ns, "interval_ns",
-                                   (json_int_t)(v->after.machine.now_ns - v->before.machine.now_ns), "busy_percent", top_busy_percent(&v->before, &v->after), "cpus",
-                                   (int)v->after.machine.cpus, "memory_free_bytes", (json_int_t)(v->after.machine.frames_free * CLI_FRAME_BYTES), "scheduler",
-                                   v->after.sched.active, "scheduler_uses", (json_int_t)v->after.sched.uses, "switches_per_s", switches_per_second(v), "rows", list));
+                                   (json_int_t)(v->after.machine.now_ns - v->before.machine.now_ns), "busy_percent", top_busy_percent(&v->before, &v->after),
+                                   "cpus", (int)v->after.machine.cpus, "memory_free_bytes", (json_int_t)(v->after.machine.frames_free * CLI_FRAME_BYTES),
+                                   "scheduler", v->after.sched.active, "scheduler_uses", (json_int_t)v->after.sched.uses, "switches_per_s",
+                                   switches_per_second(v), "rows", list));
 }
 
 static void print_round(struct cli *cli, const struct view *v, bool first)

@@ -160,7 +160,7 @@ struct dump {
     struct trace_spans *spans; /* of formats of spans */
     const char *file;          /* NULL: standard output */
     struct collet_domain_info *domains;
-    unsigned int seconds_ms;   /* 0: what is there */
+    unsigned int seconds_ms; /* 0: what is there */
     bool follow;
     bool started_here;
     uint64_t records;

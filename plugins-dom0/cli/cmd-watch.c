@@ -17,7 +17,7 @@
 #include <xen/sched.h>
 
 #define WATCH_POLL_MS 200
-#define WATCH_ROOM 64
+#define WATCH_ROOM    64
 
 struct watch {
     uint64_t last;
@@ -28,7 +28,7 @@ struct watch {
 
 static const char *kind_name(uint32_t kind)
 {
-    static const char *const names[] = { "",       "created",    "unpaused",   "paused",    "shut-down", "destroyed",
+    static const char *const names[] = { "",        "created",    "unpaused",   "paused",    "shut-down",  "destroyed",
                                          "renamed", "memory-max", "sched-used", "sched-set", "sched-fault" };
 
     return kind < sizeof(names) / sizeof(*names) && kind != 0 ? names[kind] : "unknown";
@@ -40,7 +40,9 @@ static void describe(const struct collet_change *c, char *to, size_t bytes)
     case COLLET_CHANGE_DOMAIN_SHUT_DOWN: snprintf(to, bytes, "%s: %s", c->text, domain_shutdown_reason((uint32_t)c->value)); break;
     case COLLET_CHANGE_MEMORY_MAX: snprintf(to, bytes, "%s: %" PRIu64 " MiB", c->text, c->value / 256); break;
     case COLLET_CHANGE_SCHED_USED: snprintf(to, bytes, "%s%s", c->text, c->value != 0 ? ", because the last one failed" : ""); break;
-    case COLLET_CHANGE_SCHED_SET: snprintf(to, bytes, "%s%s%" PRIu64 " parameter%s", c->text, c->text[0] != 0 ? ": " : "", c->value, c->value == 1 ? "" : "s"); break;
+    case COLLET_CHANGE_SCHED_SET:
+        snprintf(to, bytes, "%s%s%" PRIu64 " parameter%s", c->text, c->text[0] != 0 ? ": " : "", c->value, c->value == 1 ? "" : "s");
+        break;
     default: snprintf(to, bytes, "%s", c->text);
     }
 }
@@ -52,9 +54,9 @@ static void print_change(struct cli *cli, const struct watch *w, const struct co
 
     describe(c, text, sizeof(text));
     if (cli->json) {
-        json_t *object = json_pack("{s:I, s:I, s:s, s:o, s:I, s:o}", "number", (json_int_t)c->number, "time_ns", (json_int_t)c->time_ns, "kind",
-                                   kind_name(c->kind), "domid", c->domid != ~0u ? json_integer(c->domid) : json_null(), "value", (json_int_t)c->value, "text",
-                                   cli_json_text(c->text));
+        json_t *object =
+            json_pack("{s:I, s:I, s:s, s:o, s:I, s:o}", "number", (json_int_t)c->number, "time_ns", (json_int_t)c->time_ns, "kind", kind_name(c->kind), "domid",
+                      c->domid != ~0u ? json_integer(c->domid) : json_null(), "value", (json_int_t)c->value, "text", cli_json_text(c->text));
         if (c->kind == COLLET_CHANGE_DOMAIN_SHUT_DOWN)
             json_object_set_new(object, "shutdown_reason", json_string(domain_shutdown_reason((uint32_t)c->value)));
         cli_result_line(cli, object);

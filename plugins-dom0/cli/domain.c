@@ -184,12 +184,12 @@ json_t *vcpu_json(const struct collet_vcpu_info *v, unsigned int cpus)
     for (unsigned int i = 0; i < COLLET_LATENCY_BUCKETS; i++)
         json_array_append_new(buckets, json_integer((json_int_t)v->latency[i]));
     return json_pack("{s:i, s:s, s:i, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I}", "vcpu", (int)v->vcpu, "state",
-                     vcpu_state_name(v->state), "cpu", (int)v->cpu, "affinity", cpus_json(v->affinity, cpus), "running_ns", (json_int_t)v->time_ns[0], "runnable_ns",
-                     (json_int_t)v->time_ns[1], "blocked_ns", (json_int_t)v->time_ns[2], "offline_ns", (json_int_t)v->time_ns[3], "wakes", (json_int_t)v->wakes,
-                     "dispatches", (json_int_t)v->dispatches, "preemptions", (json_int_t)v->preemptions, "migrations", (json_int_t)v->migrations,
-                     "latency_p50_ns", (json_int_t)latency_percentile(v->latency, 500, v->waited_max_ns), "latency_p90_ns",
+                     vcpu_state_name(v->state), "cpu", (int)v->cpu, "affinity", cpus_json(v->affinity, cpus), "running_ns", (json_int_t)v->time_ns[0],
+                     "runnable_ns", (json_int_t)v->time_ns[1], "blocked_ns", (json_int_t)v->time_ns[2], "offline_ns", (json_int_t)v->time_ns[3], "wakes",
+                     (json_int_t)v->wakes, "dispatches", (json_int_t)v->dispatches, "preemptions", (json_int_t)v->preemptions, "migrations",
+                     (json_int_t)v->migrations, "latency_p50_ns", (json_int_t)latency_percentile(v->latency, 500, v->waited_max_ns), "latency_p90_ns",
                      (json_int_t)latency_percentile(v->latency, 900, v->waited_max_ns), "latency_p99_ns",
-                     (json_int_t)latency_percentile(v->latency, 990, v->waited_max_ns), "latency_max_ns", (json_int_t)v->waited_max_ns, "latency_buckets", buckets,
-                     "events", (json_int_t)v->events, "hypercalls", (json_int_t)v->hypercalls, "faults", (json_int_t)v->faults, "pt_emulations",
+                     (json_int_t)latency_percentile(v->latency, 990, v->waited_max_ns), "latency_max_ns", (json_int_t)v->waited_max_ns, "latency_buckets",
+                     buckets, "events", (json_int_t)v->events, "hypercalls", (json_int_t)v->hypercalls, "faults", (json_int_t)v->faults, "pt_emulations",
                      (json_int_t)v->pt_emulations);
 }

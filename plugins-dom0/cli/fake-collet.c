@@ -26,17 +26,31 @@ static void add_domain(uint32_t domid, const char *name, uint32_t vcpus, uint32_
 {
     struct collet_domain_info *d = &fake.domains[fake.domain_count];
 
-    *d = (struct collet_domain_info){ .domid = domid, .flags = flags, .vcpus_max = vcpus, .vcpus_online = vcpus, .frames = 65536, .frames_max = 131072,
-                                      .runs_ns = 1500000000, .created_ns = 1000000000, .hypercalls = 1234, .hypervisor_bytes = 65536 };
+    *d = (struct collet_domain_info){ .domid = domid,
+                                      .flags = flags,
+                                      .vcpus_max = vcpus,
+                                      .vcpus_online = vcpus,
+                                      .frames = 65536,
+                                      .frames_max = 131072,
+                                      .runs_ns = 1500000000,
+                                      .created_ns = 1000000000,
+                                      .hypercalls = 1234,
+                                      .hypervisor_bytes = 65536 };
     snprintf(d->name, sizeof(d->name), "%s", name);
     for (uint32_t i = 0; i < vcpus; i++) {
         struct collet_vcpu_info *v = &fake.vcpus[fake.domain_count][i];
 
-        *v = (struct collet_vcpu_info){ .vcpu = i, .state = i == 0 ? COLLET_VCPU_BLOCKED : COLLET_VCPU_RUNNING, .cpu = i, .affinity = ~0ull, .wakes = 100,
-                                        .dispatches = 100, .time_ns = { 750000000, 100000000, 5000000000ull, 0 }, .waited_max_ns = 900000 };
-        v->latency[3] = 50;  /* below 8 us */
-        v->latency[6] = 45;  /* below 64 us */
-        v->latency[10] = 5;  /* below 1024 us */
+        *v = (struct collet_vcpu_info){ .vcpu = i,
+                                        .state = i == 0 ? COLLET_VCPU_BLOCKED : COLLET_VCPU_RUNNING,
+                                        .cpu = i,
+                                        .affinity = ~0ull,
+                                        .wakes = 100,
+                                        .dispatches = 100,
+                                        .time_ns = { 750000000, 100000000, 5000000000ull, 0 },
+                                        .waited_max_ns = 900000 };
+        v->latency[3] = 50; /* below 8 us */
+        v->latency[6] = 45; /* below 64 us */
+        v->latency[10] = 5; /* below 1024 us */
     }
     fake.domain_count++;
 }
@@ -45,15 +59,24 @@ static void add_change(uint32_t kind, uint32_t domid, uint64_t value, const char
 {
     struct collet_change *c = &fake.changes[fake.change_count++];
 
-    *c = (struct collet_change){ .number = (uint64_t)fake.change_count, .time_ns = 1000000ull * (uint64_t)fake.change_count, .kind = kind, .domid = domid, .value = value };
+    *c = (struct collet_change){
+        .number = (uint64_t)fake.change_count, .time_ns = 1000000ull * (uint64_t)fake.change_count, .kind = kind, .domid = domid, .value = value
+    };
     snprintf(c->text, sizeof(c->text), "%s", text);
 }
 
 void fake_reset(void)
 {
     memset(&fake, 0, sizeof(fake));
-    fake.machine = (struct collet_machine){ .now_ns = 100000000000ull, .wall_base_ns = 1700000000000000000ull, .tsc_hz = 2000000000, .frames_total = 262144,
-                                            .frames_free = 100000, .frames_hypervisor = 3000, .cpus = 2, .domains = 4, .idle_ns = { 50000000000ull, 25000000000ull } };
+    fake.machine = (struct collet_machine){ .now_ns = 100000000000ull,
+                                            .wall_base_ns = 1700000000000000000ull,
+                                            .tsc_hz = 2000000000,
+                                            .frames_total = 262144,
+                                            .frames_free = 100000,
+                                            .frames_hypervisor = 3000,
+                                            .cpus = 2,
+                                            .domains = 4,
+                                            .idle_ns = { 50000000000ull, 25000000000ull } };
     strcpy(fake.sched.active, "bvt");
     fake.sched.since_ns = 40000000000ull;
     fake.sched.uses = 3;
@@ -309,7 +332,8 @@ int collet_sched_get(struct collet *c, const char *module, struct collet_sched_v
         if (!found)
             return fail(c, -ENOENT, "no such parameter");
         for (int i = 0; i < fake.value_count; i++)
-            if (strcmp(fake.values[i].name, v->name) == 0 && fake.values[i].scope == v->scope && fake.values[i].domid == v->domid && fake.values[i].vcpu == v->vcpu)
+            if (strcmp(fake.values[i].name, v->name) == 0 && fake.values[i].scope == v->scope && fake.values[i].domid == v->domid &&
+                fake.values[i].vcpu == v->vcpu)
                 v->value = fake.values[i].value;
     }
     return 0;

@@ -75,9 +75,9 @@ static int with_unit(const char *text, const struct unit *units, uint64_t *value
 int parse_frames(const char *text, uint64_t *frames)
 {
     static const struct unit units[] = {
-        { "", 1ull << 20 },    { "k", 1ull << 10 },   { "kb", 1ull << 10 },  { "kib", 1ull << 10 }, { "m", 1ull << 20 },   { "mb", 1ull << 20 },
-        { "mib", 1ull << 20 }, { "g", 1ull << 30 },   { "gb", 1ull << 30 },  { "gib", 1ull << 30 }, { "t", 1ull << 40 },   { "tib", 1ull << 40 },
-        { NULL, 0 },
+        { "", 1ull << 20 },   { "k", 1ull << 10 },   { "kb", 1ull << 10 }, { "kib", 1ull << 10 }, { "m", 1ull << 20 },
+        { "mb", 1ull << 20 }, { "mib", 1ull << 20 }, { "g", 1ull << 30 },  { "gb", 1ull << 30 },  { "gib", 1ull << 30 },
+        { "t", 1ull << 40 },  { "tib", 1ull << 40 }, { NULL, 0 },
     };
     uint64_t bytes;
     int rc = with_unit(text, units, &bytes);

@@ -22,10 +22,10 @@ int parse_u64(const char *text, uint64_t *value);
 int parse_bool(const char *text, uint64_t *value);
 
 /* All return `to`. */
-char *format_duration(char to[FORMAT_BYTES], uint64_t ns);   /* exact enough for people: "250us", "10ms", "1.500s" */
-char *format_exact_ns(char to[FORMAT_BYTES], uint64_t ns);   /* exact: "10ms", "1500us"; parse_duration_ns() gives it back */
-char *format_uptime(char to[FORMAT_BYTES], uint64_t ns);     /* "2d 03:04:05" */
-char *format_size(char to[FORMAT_BYTES], uint64_t bytes);    /* "128.0 MiB" */
+char *format_duration(char to[FORMAT_BYTES], uint64_t ns);         /* exact enough for people: "250us", "10ms", "1.500s" */
+char *format_exact_ns(char to[FORMAT_BYTES], uint64_t ns);         /* exact: "10ms", "1500us"; parse_duration_ns() gives it back */
+char *format_uptime(char to[FORMAT_BYTES], uint64_t ns);           /* "2d 03:04:05" */
+char *format_size(char to[FORMAT_BYTES], uint64_t bytes);          /* "128.0 MiB" */
 char *format_cpus(char to[256], uint64_t mask, unsigned int cpus); /* "0-3,6"; "all" if it is all of them */
 
 /* Upper bound, in ns, of the time that `permille` of the counts in a histogram of struct collet_vcpu_info stay below; 0: there are none. The last bucket has no bound: max_ns stands for it. */

@@ -40,10 +40,27 @@ END_TEST
 
 START_TEST(json_is_one_document_for_each_command)
 {
-    static const char *const lines[] = { "list --json", "info --json", "info web --json", "info 12 --json", "vcpu list --json", "sched list --json", "sched show --json",
-                                         "sched show web --json", "sched get web --json", "sched set web weight=300 --json", "sched use rr --json",
-                                         "pause web --json", "unpause web db --json", "vcpu pin web all 0 --json", "destroy --force db --json",
-                                         "trace start --json", "trace status --json", "trace stop --json", "version --json", "help --json", NULL };
+    static const char *const lines[] = { "list --json",
+                                         "info --json",
+                                         "info web --json",
+                                         "info 12 --json",
+                                         "vcpu list --json",
+                                         "sched list --json",
+                                         "sched show --json",
+                                         "sched show web --json",
+                                         "sched get web --json",
+                                         "sched set web weight=300 --json",
+                                         "sched use rr --json",
+                                         "pause web --json",
+                                         "unpause web db --json",
+                                         "vcpu pin web all 0 --json",
+                                         "destroy --force db --json",
+                                         "trace start --json",
+                                         "trace status --json",
+                                         "trace stop --json",
+                                         "version --json",
+                                         "help --json",
+                                         NULL };
 
     for (int i = 0; lines[i] != NULL; i++) {
         json_t *document;
@@ -64,9 +81,15 @@ START_TEST(failures_are_json_too)
         const char *line;
         int exit;
         const char *error;
-    } cases[] = { { "info nobody --json", 3, "ESRCH" },          { "pause Domain0 --json", 1, "EINVAL" }, { "--json frobnicate", 2, "EINVAL" },
-                  { "list --bogus --json", 2, "EINVAL" },        { "sched use nope --json", 3, "ENOENT" }, { "sched set weight=0 --json", 1, "ERANGE" },
-                  { "create /nonexistent.ini --json", 1, "ENOENT" }, { "plugin list --json", 5, "ECONNREFUSED" }, { "mem web --json", 2, "EINVAL" } };
+    } cases[] = { { "info nobody --json", 3, "ESRCH" },
+                  { "pause Domain0 --json", 1, "EINVAL" },
+                  { "--json frobnicate", 2, "EINVAL" },
+                  { "list --bogus --json", 2, "EINVAL" },
+                  { "sched use nope --json", 3, "ENOENT" },
+                  { "sched set weight=0 --json", 1, "ERANGE" },
+                  { "create /nonexistent.ini --json", 1, "ENOENT" },
+                  { "plugin list --json", 5, "ECONNREFUSED" },
+                  { "mem web --json", 2, "EINVAL" } };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         json_t *document;
@@ -97,10 +120,35 @@ END_TEST
 
 START_TEST(usage_is_exit_2_and_changes_nothing)
 {
-    static const char *const lines[] = { "", "frob", "pause", "pause web --force", "vcpu pin web 0", "vcpu pin web x 0", "vcpu pin web 0 9", "vcpu pin web 0 1-", "destroy", "destroy web --all",
-                                         "sched set", "sched set web", "sched set web weight", "sched set web weight=many", "sched set web warp=10parsecs", "sched", "top -n 0", "top --sort x",
-                                         "trace start --kinds switch,walk", "trace start --size 3", "trace dump --format mp3", "mem web 12Q", "watch -n x", "log --lines", "rename web",
-                                         "list --long=yes", "trace dump --kinds wake", "daemon frob", NULL };
+    static const char *const lines[] = { "",
+                                         "frob",
+                                         "pause",
+                                         "pause web --force",
+                                         "vcpu pin web 0",
+                                         "vcpu pin web x 0",
+                                         "vcpu pin web 0 9",
+                                         "vcpu pin web 0 1-",
+                                         "destroy",
+                                         "destroy web --all",
+                                         "sched set",
+                                         "sched set web",
+                                         "sched set web weight",
+                                         "sched set web weight=many",
+                                         "sched set web warp=10parsecs",
+                                         "sched",
+                                         "top -n 0",
+                                         "top --sort x",
+                                         "trace start --kinds switch,walk",
+                                         "trace start --size 3",
+                                         "trace dump --format mp3",
+                                         "mem web 12Q",
+                                         "watch -n x",
+                                         "log --lines",
+                                         "rename web",
+                                         "list --long=yes",
+                                         "trace dump --kinds wake",
+                                         "daemon frob",
+                                         NULL };
 
     for (int i = 0; lines[i] != NULL; i++) {
         ck_assert_msg(run(lines[i]) == 2, "%s", lines[i]);
@@ -312,6 +360,125 @@ START_TEST(completion_knows_what_can_follow)
 }
 END_TEST
 
+/* ---- The pages ---- */
+
+/* The file as a text to be freed; tests run from the top of the tree. */
+static char *page(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char *text = calloc(1, 1 << 18);
+
+    ck_assert_msg(file != NULL, "%s", path);
+    ck_assert_uint_gt(fread(text, 1, (1 << 18) - 1, file), 0);
+    fclose(file);
+    return text;
+}
+
+/* Without the escapes of troff. */
+static char *plain(char *text)
+{
+    static const char *const names[] = { "(aq'", "(ha^", "(ti~", "(ga`" };
+    char *to = text;
+
+    for (const char *from = text; *from != 0; from++) {
+        if (*from != '\\') {
+            *to++ = *from;
+            continue;
+        }
+        for (size_t i = 0; i < 4; i++)
+            if (strncmp(from + 1, names[i], 3) == 0) {
+                *to++ = names[i][3];
+                from += 3;
+                break;
+            }
+    }
+    *to = 0;
+    return text;
+}
+
+START_TEST(the_man_page_has_every_command_and_option)
+{
+    char *text = plain(page("docs/man/collet.1")), word[128];
+
+    for (const struct cli_command *const *c = cli_commands; *c != NULL; c++) {
+        if ((*c)->name[0] == '_')
+            continue;
+        snprintf(word, sizeof(word), ".SS collet %s%s%s\n", (*c)->name, (*c)->arguments[0] != 0 ? " " : "", (*c)->arguments);
+        ck_assert_msg(strstr(text, word) != NULL, "collet.1: %s", word);
+        ck_assert_msg(strstr(text, (*c)->summary) != NULL, "collet.1: %s", (*c)->summary);
+        for (const struct cli_option *o = (*c)->options; o != NULL && o->name != NULL; o++)
+            ck_assert_msg(strstr(text, o->help) != NULL, "collet.1: %s --%s: %s", (*c)->name, o->name, o->help);
+    }
+    free(text);
+}
+END_TEST
+
+static void expect_keys(const char *text, const json_t *value, const char *line)
+{
+    const json_t *inner;
+    const char *key;
+    size_t i;
+    char quoted[96];
+
+    json_array_foreach(value, i, inner) expect_keys(text, inner, line);
+    if (!json_is_object(value))
+        return;
+    json_object_foreach((json_t *)value, key, inner)
+    {
+        snprintf(quoted, sizeof(quoted), "%s", key);
+        ck_assert_msg(strstr(text, quoted) != NULL, "docs/reference/json.md: %s of collet %s", key, line);
+        /* These have names of parameters and of faults for keys. */
+        if (strcmp(key, "values") != 0 && strcmp(key, "faults") != 0)
+            expect_keys(text, inner, line);
+    }
+}
+
+START_TEST(the_page_of_json_has_every_field)
+{
+    static const char *const lines[] = { "list --json",
+                                         "info --json",
+                                         "info web --json",
+                                         "info 12 --json",
+                                         "vcpu list --json",
+                                         "sched list --json",
+                                         "sched show --json",
+                                         "sched show web --json",
+                                         "sched get web --json",
+                                         "sched use rr --json",
+                                         "pause web --json",
+                                         "vcpu pin web all 0 --json",
+                                         "trace status --json",
+                                         "version --json",
+                                         "help --json",
+                                         "top -n 1 -d 0.01 --json",
+                                         "watch --all -n 2 --json",
+                                         "info x --json",
+                                         NULL };
+    char *text = page("docs/reference/json.md");
+
+    for (int i = 0; lines[i] != NULL; i++) {
+        char *rest, *line;
+
+        run(lines[i]);
+        if (strstr(lines[i], "watch") == NULL) {
+            json_t *document = said_json();
+
+            expect_keys(text, document, lines[i]);
+            json_decref(document);
+            continue;
+        }
+        for (line = strtok_r(said, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+            json_t *document = json_loads(line, 0, NULL);
+
+            ck_assert_ptr_nonnull(document);
+            expect_keys(text, document, lines[i]);
+            json_decref(document);
+        }
+    }
+    free(text);
+}
+END_TEST
+
 Suite *suite_cli(void);
 Suite *suite_cli(void)
 {
@@ -339,5 +506,7 @@ Suite *suite_cli(void)
     tcase_add_test(t, top_in_batch);
     tcase_add_test(t, every_command_explains_itself);
     tcase_add_test(t, completion_knows_what_can_follow);
+    tcase_add_test(t, the_man_page_has_every_command_and_option);
+    tcase_add_test(t, the_page_of_json_has_every_field);
     return s;
 }

@@ -111,7 +111,8 @@ START_TEST(create_sends_the_text_with_changes)
 
     snprintf(path, sizeof(path), "/tmp/test-client.%d.ini", (int)getpid());
     write_file(path, "[domain]\nname = web\nmemory = 64M\n");
-    canned.answers[0] = "{\"progress\": 100, \"what\": \"kernel\"}\n{\"progress\": 900, \"what\": \"ramdisk\"}\n{\"ok\": true, \"result\": {\"domid\": 9, \"name\": \"web\"}}\n";
+    canned.answers[0] = "{\"progress\": 100, \"what\": \"kernel\"}\n{\"progress\": 900, \"what\": \"ramdisk\"}\n{\"ok\": true, \"result\": {\"domid\": 9, "
+                        "\"name\": \"web\"}}\n";
     snprintf(line, sizeof(line), "create %s memory=128M sched.weight=5 --paused", path);
     ck_assert_int_eq(run(line), 0);
     ck_assert_str_eq(said, "created web, domain 9, paused\n");
@@ -140,7 +141,8 @@ START_TEST(refusals_keep_their_words_and_exit_codes)
         int exit;
         const char *message;
     } cases[] = {
-        { "{\"ok\": false, \"error\": \"EINVAL\", \"message\": \"web.ini:7: memory = 12Q: a size was expected\"}\n", "rename web x", 1, "collet: web.ini:7: memory = 12Q: a size was expected\n" },
+        { "{\"ok\": false, \"error\": \"EINVAL\", \"message\": \"web.ini:7: memory = 12Q: a size was expected\"}\n", "rename web x", 1,
+          "collet: web.ini:7: memory = 12Q: a size was expected\n" },
         { "{\"ok\": false, \"error\": \"ESRCH\", \"message\": \"no domain x\"}\n", "rename x y", 3, "collet: no domain x\n" },
         { "{\"ok\": false, \"error\": \"ENOENT\", \"message\": \"no plugin x\"}\n", "plugin show x", 3, "collet: no plugin x\n" },
         { "{\"ok\": false, \"error\": \"ETIMEDOUT\", \"message\": \"it goes on\"}\n", "shutdown --wait web", 6, "collet: it goes on\n" },
@@ -175,9 +177,10 @@ START_TEST(list_knows_what_the_daemon_knows)
 {
     json_t *document, *domains;
 
-    canned.answers[0] = canned.answers[1] = "{\"ok\": true, \"result\": [{\"domid\": 3, \"name\": \"web\", \"on_crash\": \"restart\", \"on_reboot\": \"restart\", \"on_poweroff\": \"destroy\", "
-                                            "\"restarts\": 2, \"last_exit\": \"crash\", \"file\": \"/etc/collet/web.ini\", \"target_frames\": 32768},"
-                                            "{\"domid\": null, \"name\": \"old\", \"last_exit\": \"poweroff\"}]}\n";
+    canned.answers[0] = canned.answers[1] =
+        "{\"ok\": true, \"result\": [{\"domid\": 3, \"name\": \"web\", \"on_crash\": \"restart\", \"on_reboot\": \"restart\", \"on_poweroff\": \"destroy\", "
+        "\"restarts\": 2, \"last_exit\": \"crash\", \"file\": \"/etc/collet/web.ini\", \"target_frames\": 32768},"
+        "{\"domid\": null, \"name\": \"old\", \"last_exit\": \"poweroff\"}]}\n";
     ck_assert_int_eq(run("list -l -a"), 0);
     ck_assert_ptr_nonnull(strstr(said, "restart   restart    destroy             2  crash"));
     ck_assert_ptr_nonnull(strstr(said, "ended"));
@@ -205,12 +208,15 @@ END_TEST
 
 START_TEST(plugins_are_shown)
 {
-    canned.answers[0] = "{\"ok\": true, \"result\": [{\"name\": \"shares\", \"state\": \"running\", \"summary\": \"percentages\", \"pid\": 77, \"restarts\": 0, \"updates\": 5, "
+    canned.answers[0] = "{\"ok\": true, \"result\": [{\"name\": \"shares\", \"state\": \"running\", \"summary\": \"percentages\", \"pid\": 77, \"restarts\": "
+                        "0, \"updates\": 5, "
                         "\"values_set\": 9, \"last_error\": \"\"}]}\n";
     ck_assert_int_eq(run("plugin list"), 0);
     ck_assert_ptr_nonnull(strstr(said, "shares  running   77"));
-    canned.answers[1] = "{\"ok\": true, \"result\": {\"name\": \"shares\", \"state\": \"running\", \"values\": [{\"domid\": 3, \"vcpu\": 4294967295, \"name\": \"weight\", \"value\": 512, "
-                        "\"before\": 256, \"why\": \"25%\"}], \"settings\": [{\"section\": \"web\", \"key\": \"share\", \"value\": \"25%\", \"line\": 4}], \"messages\": []}}\n";
+    canned.answers[1] = "{\"ok\": true, \"result\": {\"name\": \"shares\", \"state\": \"running\", \"values\": [{\"domid\": 3, \"vcpu\": 4294967295, \"name\": "
+                        "\"weight\", \"value\": 512, "
+                        "\"before\": 256, \"why\": \"25%\"}], \"settings\": [{\"section\": \"web\", \"key\": \"share\", \"value\": \"25%\", \"line\": 4}], "
+                        "\"messages\": []}}\n";
     ck_assert_int_eq(run("plugin show shares"), 0);
     ck_assert_ptr_nonnull(strstr(said, "[web] share = 25%   (line 4)"));
     ck_assert_ptr_nonnull(strstr(said, "     3     -  weight       512     256  25%"));

@@ -82,7 +82,8 @@ START_TEST(lists_of_cpus)
     ck_assert_int_eq(parse_cpus("", 8, &mask), -EINVAL);
     ck_assert_int_eq(parse_cpus("x", 8, &mask), -EINVAL);
     ck_assert_int_eq(parse_cpus("0-63", 64, &mask), 0);
-    ck_assert_str_eq(format_cpus(text, 0x5555555555555555ull, 64), "0,2,4,6,8,10,12,14,16,18,20,22,24,26,28,30,32,34,36,38,40,42,44,46,48,50,52,54,56,58,60,62");
+    ck_assert_str_eq(format_cpus(text, 0x5555555555555555ull, 64),
+                     "0,2,4,6,8,10,12,14,16,18,20,22,24,26,28,30,32,34,36,38,40,42,44,46,48,50,52,54,56,58,60,62");
 }
 END_TEST
 

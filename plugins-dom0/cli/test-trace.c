@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define WEB(vcpu) COLLET_TRACE_SUBJECT(3, vcpu)
-#define DB COLLET_TRACE_SUBJECT(4, 0)
+#define DB        COLLET_TRACE_SUBJECT(4, 0)
 
 static void put(unsigned int cpu, uint64_t us, unsigned int kind, uint32_t subject, uint64_t a, uint64_t b)
 {
@@ -133,10 +133,10 @@ static json_t *find_slice(json_t *events, const char *phase, int pid, int tid, c
     json_t *event;
     size_t i;
 
-    json_array_foreach (events, i, event)
-        if (strcmp(json_string_value(json_object_get(event, "ph")), phase) == 0 && json_integer_value(json_object_get(event, "pid")) == pid &&
-            json_integer_value(json_object_get(event, "tid")) == tid && strcmp(json_string_value(json_object_get(event, "name")), name) == 0 && nth-- == 0)
-            return event;
+    json_array_foreach(events, i, event) if (strcmp(json_string_value(json_object_get(event, "ph")), phase) == 0 &&
+                                             json_integer_value(json_object_get(event, "pid")) == pid &&
+                                             json_integer_value(json_object_get(event, "tid")) == tid &&
+                                             strcmp(json_string_value(json_object_get(event, "name")), name) == 0 && nth-- == 0) return event;
     return NULL;
 }
 

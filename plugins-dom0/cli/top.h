@@ -25,15 +25,15 @@ struct top_sample {
 struct top_row {
     char name[COLLET_NAME_MAX + 12];
     uint32_t domid;
-    int32_t vcpu;      /* -1: the whole domain */
-    char state[10];    /* xl's letters, or a vCPU's state */
+    int32_t vcpu;        /* -1: the whole domain */
+    char state[10];      /* xl's letters, or a vCPU's state */
     double cpu_percent;  /* of one CPU: two vCPUs can make 200 */
     double wait_percent; /* runnable, not running: what others cost it */
-    uint64_t run_ns;   /* in all */
+    uint64_t run_ns;     /* in all */
     uint64_t frames, frames_max;
     uint32_t vcpus;
     double wakes, dispatches, migrations;
-    uint64_t p99_ns;   /* dispatch latency in the interval; 0: no dispatch */
+    uint64_t p99_ns; /* dispatch latency in the interval; 0: no dispatch */
 };
 
 enum top_order { TOP_BY_CPU, TOP_BY_MEMORY, TOP_BY_NAME, TOP_BY_ID, TOP_BY_WAKES, TOP_BY_LATENCY, TOP_BY_WAIT, TOP_ORDERS };

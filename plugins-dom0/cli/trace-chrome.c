@@ -7,7 +7,7 @@
 
 #include <inttypes.h>
 
-#define PID_CPUS 1
+#define PID_CPUS    1
 #define PID_DOMAINS 1000 /* plus the domain's number */
 
 static unsigned int pid_of(uint32_t group)

@@ -12,7 +12,8 @@
 
 const struct trace_format *const trace_formats[] = { &trace_perfetto, &trace_chrome, &trace_csv, &trace_text, &trace_json, NULL };
 
-static const char *const kinds[COLLET_TRACE_KINDS] = { "switch", "wake", "block", "migrate", "hypercall", "hypercall-enter", "fault", "event", "sched-use", "packet", "disk" };
+static const char *const kinds[COLLET_TRACE_KINDS] = { "switch", "wake",  "block",     "migrate", "hypercall", "hypercall-enter",
+                                                       "fault",  "event", "sched-use", "packet",  "disk" };
 
 const char *trace_kind_name(unsigned int kind)
 {
@@ -158,8 +159,8 @@ static void text_record(struct trace_out *o, const struct collet_trace_record *r
     char name[COLLET_NAME_MAX + 32], text[128];
 
     describe(o, r, text, sizeof(text));
-    fprintf(o->file, "%8" PRIu64 ".%09u  [%u] %-15s %-14s %s\n", r->time_ns / 1000000000, (unsigned int)(r->time_ns % 1000000000), r->cpu, trace_kind_name(r->kind),
-            r->kind == COLLET_TRACE_SCHED_USE ? "-" : trace_subject_name(o, r->subject, name), text);
+    fprintf(o->file, "%8" PRIu64 ".%09u  [%u] %-15s %-14s %s\n", r->time_ns / 1000000000, (unsigned int)(r->time_ns % 1000000000), r->cpu,
+            trace_kind_name(r->kind), r->kind == COLLET_TRACE_SCHED_USE ? "-" : trace_subject_name(o, r->subject, name), text);
     o->items++;
 }
 

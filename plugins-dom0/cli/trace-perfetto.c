@@ -12,8 +12,8 @@
 
 #include <string.h>
 
-#define SEQUENCE 1
-#define PID_CPUS 1
+#define SEQUENCE    1
+#define PID_CPUS    1
 #define PID_DOMAINS 1000 /* plus the domain's number: a process 0 would be taken for the idle process */
 
 struct message {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SESSION_CHUNK 4096u
+#define SESSION_CHUNK    4096u
 #define SESSION_READ_MAX (1u << 20) /* records of one ring at a time: a ring that fills as fast as it is read must not hold up the others */
 
 int trace_session_open(struct trace_session *s, struct collet *collet, unsigned int cpus)

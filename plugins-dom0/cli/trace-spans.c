@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_STATE 0xffffffffu
+#define NO_STATE    0xffffffffu
 #define DOMAINS_MAX 65536u
 
 struct vcpu_row {

@@ -2,7 +2,7 @@
 /*
  * Traces: records of all CPUs in order of time (trace-session.c), what they say as slices of time and instants on tracks (trace-spans.c), and the formats that either is
  * written in (trace-perfetto.c, trace-chrome.c, trace-lines.c).
- * Page: docs/trace.md.  Tests: test-trace.c.
+ * Pages: docs/concepts/trace.md, docs/man/collet-trace.1.  Tests: test-trace.c.
  */
 #pragma once
 
