@@ -186,7 +186,8 @@ int loop_child(struct loop *loop, pid_t pid, loop_child_fn *fn, void *arg)
     struct loop_child *child;
 
     for (child = loop->children; child != NULL; child = child->next)
-        if (child->pid == pid && !child->ended) {
+        /* One that has ended, and is still to be told of, can be called off; a new one of the same number cannot be it. */
+        if (child->pid == pid && (!child->ended || fn == NULL)) {
             child->fn = fn;
             child->arg = arg;
             return 0;
