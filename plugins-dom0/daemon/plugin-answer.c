@@ -272,7 +272,7 @@ static int remember(struct plugins *plugins, struct plugin *plugin, const struct
         snprintf(value->name, sizeof(value->name), "%.*s", COLLET_NAME_MAX - 1, ask->name);
         value->before = c->before[c->place[i]];
         value->value = c->answer[i];
-        value->at_ns = plugin_wall_ns();
+        value->at_ns = plugin_now_ns(plugins);
         free(value->why);
         value->why = strdup(ask->why);
     }

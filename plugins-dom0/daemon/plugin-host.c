@@ -13,7 +13,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SOON_NS (5 * NS_PER_MS) /* events that come within this become one call of each kind */
@@ -55,12 +54,9 @@ static void plugin_next(struct plugin *plugin);
 static void admissions_step(struct plugins *plugins);
 static void events_ripe(void *arg);
 
-uint64_t plugin_wall_ns(void)
+uint64_t plugin_now_ns(const struct plugins *plugins)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+    return loop_now() + plugins->system_ahead_ns;
 }
 
 struct plugin *plugin_find(struct plugins *plugins, const char *name)
@@ -81,13 +77,13 @@ static void line_add(struct plugin *plugin, int level, char *text)
         memmove(&plugin->lines[0], &plugin->lines[1], (PLUGIN_LINES - 1) * sizeof(plugin->lines[0]));
         plugin->line_count--;
     }
-    plugin->lines[plugin->line_count++] = (struct plugin_line){.at_ns = plugin_wall_ns(), .times = 1, .level = level, .text = text};
+    plugin->lines[plugin->line_count++] = (struct plugin_line){.at_ns = plugin_now_ns(plugin->plugins), .times = 1, .level = level, .text = text};
 }
 
 void plugin_say(struct plugin *plugin, int level, const char *format, ...)
 {
     struct plugins *plugins = plugin->plugins;
-    uint64_t now_ns = plugin_wall_ns();
+    uint64_t now_ns = plugin_now_ns(plugins);
     char *text, *line;
     va_list list;
     bool fresh = true;
@@ -131,7 +127,7 @@ static void set_error(struct plugin *plugin, const char *text)
 static void set_state(struct plugin *plugin, enum plugin_state state)
 {
     plugin->state = state;
-    plugin->since_ns = plugin_wall_ns();
+    plugin->since_ns = plugin_now_ns(plugin->plugins);
 }
 
 /* ---- Those who wait ---- */
@@ -507,14 +503,22 @@ static int update_call(struct plugin *plugin, enum collet_plugin_event event, co
     return 0;
 }
 
+static int world_now(struct plugins *plugins, const struct collet_plugin_world **world)
+{
+    int rc = plugins->set.daemon.world(plugins->set.daemon.arg, world);
+
+    if (rc == 0)
+        plugins->system_ahead_ns = (*world)->now_ns - loop_now();
+    return rc;
+}
+
 static void update_start(struct plugin *plugin)
 {
-    const struct plugins_daemon *daemon = &plugin->plugins->set.daemon;
     enum collet_plugin_event event = (enum collet_plugin_event)__builtin_ctz(plugin->events);
     const struct collet_plugin_world *world;
 
     plugin->events &= ~(1u << event);
-    if (daemon->world(daemon->arg, &world) != 0)
+    if (world_now(plugin->plugins, &world) != 0)
         return;
     if (event == COLLET_PLUGIN_SCHED_CHANGED || strcmp(plugin->sched, world->sched) != 0)
         plugin_values_forget(plugin, true, world);
@@ -569,9 +573,8 @@ static void fill_admit(struct plugin_pack *p, void *arg)
 
 static int admit_call(struct plugin *plugin, struct plugin_admission *a)
 {
-    const struct plugins_daemon *daemon = &plugin->plugins->set.daemon;
     struct admit admit = {.admission = a};
-    int rc = daemon->world(daemon->arg, &admit.world);
+    int rc = world_now(plugin->plugins, &admit.world);
 
     if (rc == 0)
         rc = plugin_worker_call(plugin->worker, PLUGIN_MESSAGE_ADMIT, fill_admit, &admit);

@@ -151,7 +151,7 @@ struct plugin {
     char *path, *file;               /* .so; settings, or NULL */
     uint64_t sequence;               /* order of loading: who owns a value that two ask for */
     enum plugin_state state;
-    uint64_t since_ns;               /* UTC */
+    uint64_t since_ns;               /* system time */
     uint32_t kind, interval_ms;
     char *summary, *help;
     struct plugin_settings settings; /* in force */
@@ -185,6 +185,7 @@ struct plugins {
     struct plugin_waiter *waiters;       /* everyone who is owed a call of done */
     struct plugin_admission *admissions; /* in order */
     struct plugin_ending *endings;       /* workers that have been asked to end */
+    uint64_t system_ahead_ns; /* of loop_now(), when the world was seen last; modulo 2^64 */
     /* Tests make these shorter. */
     uint64_t backoff_first_ns, backoff_max_ns, quiet_ns;
 };
@@ -193,4 +194,5 @@ struct plugins {
 void plugin_say(struct plugin *plugin, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 struct plugin *plugin_find(struct plugins *plugins, const char *name);
 extern const char *const plugin_state_names[PLUGIN_STATES];
-uint64_t plugin_wall_ns(void);
+/* System time, as well as the daemon has told it. */
+uint64_t plugin_now_ns(const struct plugins *plugins);
