@@ -27,7 +27,7 @@ comma := ,
 unit_needs = $(shell sed -n 's|^// needs:||p' $(1))
 unit_path = $(foreach n,$(call unit_needs,$(1)),$(if $(findstring /,$(n)),$(n),$(dir $(1))$(n)))
 unit_libs = $(shell sed -n 's|^// libs:||p' $(1))
-unit_kind = $(if $(filter sdk/libcollet/% plugins-dom0/%,$(1)),user,$(if $(findstring fakes-machine,$(call unit_needs,$(1))),fakes,host))
+unit_kind = $(if $(filter sdk/libcollet/% sdk/templates/plugin/% plugins-dom0/%,$(1)),user,$(if $(findstring fakes-machine,$(call unit_needs,$(1))),fakes,host))
 unit_host = $(filter host,$(call unit_kind,$(1)))
 unit_object = $(patsubst %.c,$(UNIT_OUT)/$(1)/%.o,$(2))
 
