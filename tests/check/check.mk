@@ -4,8 +4,10 @@
 CHECK := tests/check
 CHECK_FLAGS := -std=gnu11 -fsyntax-only -Wall -Wextra -Werror -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__
 
-.PHONY: check check-headers check-modules check-fence check-docs check-spdx check-scripts fmt fmt-check tidy
-check: unit-tests check-headers check-modules check-plugins check-fence check-docs check-spdx check-scripts ##- unit tests and checks of the source: seconds, host only
+CONTROL_PAGE := docs/abi/control.md
+
+.PHONY: check check-headers check-modules check-fence check-docs check-control-page control-page check-spdx check-scripts fmt fmt-check tidy
+check: unit-tests check-headers check-modules check-plugins check-fence check-docs check-control-page check-spdx check-scripts ##- unit tests and checks of the source: seconds, host only
 	@echo 'check: all fine'
 
 check-headers: check-deps $(HV_OFFSETS) ##- each header compiles alone
@@ -19,6 +21,12 @@ check-fence: ##- inline assembly only where the house style allows it
 
 check-docs: ##- the documentation names only functions and files that exist
 	@$(CHECK)/docs.sh
+
+check-control-page: ##- the page of the control interface says what the header says
+	@CC='$(CC)' $(CHECK)/control-page.sh
+
+control-page: ##- make that page anew: docs/abi/control.md
+	@CC='$(CC)' perl docs/abi/make-control.pl sdk/include/collet/control.h >$(CONTROL_PAGE)
 
 check-spdx: ##- each source file says its licence
 	@$(CHECK)/spdx.sh
