@@ -15,10 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define LINE_WORDS 32
 #define EVENTS_MAX 256
 #define SAMPLES 200
+#define TASKS_MAX 4096u
 
 struct sim_event {
     uint64_t at_ns;
@@ -38,18 +41,20 @@ static const char *file_name = "-";
 static uint32_t line_number;
 static uint64_t (*samples)[2]; /* per sample and task: time, ran */
 static const char *plot_file;
-static bool json, other_module; /* --sched: the file's parameters may be unknown to it */
+static bool json, all, other_module; /* --sched: the file's parameters may be unknown to it */
+static uint64_t weights[TASKS_MAX]; /* as the file says, by task; 0: it says nothing */
 
 static const char help[] =
     "usage: sched-sim [options] [WORKLOAD]      (a workload of - is standard input)\n"
     "Runs a workload on the scheduler core in invented time; prints shares and latencies.\n"
     "\n"
     "  -s, --sched NAME     module: overrides the file's, and parameters it lacks are passed over; --list shows them\n"
+    "  -a, --all            every module in turn; prints a line for each: fairness, and latencies of all tasks that sleep\n"
     "  -c, --cpus N         pCPUs\n"
     "  -t, --time TIME      how long (10s)\n"
     "      --seed N         of random lengths (1)\n"
     "  -j, --json           machine-readable output\n"
-    "  -g, --gnuplot FILE   write a gnuplot script with its data: run time of each task over time (`gnuplot FILE` makes FILE.svg)\n"
+    "  -g, --gnuplot FILE   write a gnuplot script with its data: run time of each task over time, or with --all a chart (`gnuplot FILE` makes FILE.svg)\n"
     "  -l, --list           list modules and their parameters\n"
     "  -v, --verbose        show the hypervisor's log\n"
     "  -h, --help\n"
@@ -140,6 +145,8 @@ static void settings_add(struct engine_task *t, const char *name, uint64_t value
     uint64_t present;
     int rc = sched_param_get(t->domain, NULL, name, &present);
 
+    if (strcmp(name, "weight") == 0 && engine.task_count <= TASKS_MAX)
+        weights[engine.task_count - 1] = value; /* it is the newest */
     if (rc != 0) {
         ignore(name, rc);
         return;
@@ -384,10 +391,14 @@ static void simulate(void)
 
 /* ---- Results ---- */
 
+/* What the file says, also if the module knows no weights: so that modules can be compared. */
 static uint64_t weight_of(struct engine_task *t)
 {
     uint64_t weight;
 
+    for (uint32_t i = 0; i < engine.task_count && i < TASKS_MAX; i++)
+        if (engine.tasks[i] == t && weights[i] != 0)
+            return weights[i];
     return sched_param_get(t->domain, NULL, "weight", &weight) == 0 ? weight : 1;
 }
 
@@ -508,6 +519,139 @@ static void write_plot(void)
     fclose(out);
 }
 
+/* ---- All modules ---- */
+
+/* What a child tells of one module. */
+struct summary {
+    double busy, fairness;
+    uint64_t switches, p50_ns, p99_ns, max_ns, wait_max_ns;
+    int faulty;
+};
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static int any_fault(void)
+{
+    int faulty = 0;
+
+    for (int fault = 0; fault < FAULT_PLACEMENT; fault++)
+        faulty |= sched_fault_counts[fault] != 0;
+    return faulty;
+}
+
+static struct summary summarize(void)
+{
+    struct summary s = {.busy = 100.0 * (double)busy_ns() / ((double)run_ns * cpu_count), .fairness = fairness(), .switches = switches(), .faulty = any_fault()};
+    uint64_t *pool = NULL, count = 0;
+
+    for (uint32_t i = 0; i < engine.task_count; i++) {
+        const struct engine_task *t = engine.tasks[i];
+
+        s.wait_max_ns = max(s.wait_max_ns, t->vcpu->sched.waited_max_ns);
+        if (t->run_ns == ENGINE_FOREVER || t->latencies.count == 0)
+            continue;
+        pool = realloc(pool, (count + t->latencies.count) * sizeof(*pool));
+        if (pool == NULL)
+            abort();
+        memcpy(pool + count, t->latencies.ns, t->latencies.count * sizeof(*pool));
+        count += t->latencies.count;
+    }
+    if (count != 0) {
+        qsort(pool, count, sizeof(*pool), by_value);
+        s.p50_ns = pool[count / 2];
+        s.p99_ns = pool[count * 99 / 100];
+        s.max_ns = pool[count - 1];
+    }
+    free(pool);
+    return s;
+}
+
+static void run_workload(const char *text)
+{
+    host_machine_start(cpu_total, module);
+    if (module[0] != '\0' && strcmp(module, sched_active_name()) != 0)
+        bad("no such module; --list shows them", module);
+    engine.seed = seed != 0 ? seed : 1;
+    parse_text(text, false);
+    if (engine.task_count == 0)
+        bad("a workload without tasks", "");
+    simulate();
+}
+
+/* In a process of its own: nothing is left of the module before. */
+static struct summary run_module(const char *name, const char *text)
+{
+    struct summary s;
+    int ends[2], status;
+    pid_t child;
+
+    fflush(stdout);
+    if (pipe(ends) != 0 || (child = fork()) < 0) {
+        fprintf(stderr, "sched-sim: %s\n", strerror(errno));
+        exit(2);
+    }
+    if (child == 0) {
+        snprintf(module, sizeof(module), "%s", name);
+        run_workload(text);
+        s = summarize();
+        _exit(write(ends[1], &s, sizeof(s)) == (ssize_t)sizeof(s) ? 0 : 2);
+    }
+    close(ends[1]);
+    if (read(ends[0], &s, sizeof(s)) != (ssize_t)sizeof(s))
+        s = (struct summary){.faulty = 2};
+    close(ends[0]);
+    waitpid(child, &status, 0);
+    return s;
+}
+
+static void write_chart(const struct summary *rows, uint32_t count)
+{
+    FILE *out = fopen(plot_file, "w");
+
+    if (out == NULL) {
+        fprintf(stderr, "sched-sim: %s: %s\n", plot_file, strerror(errno));
+        exit(2);
+    }
+    fprintf(out, "$rows << END\n");
+    for (uint32_t i = 0; i < count; i++)
+        fprintf(out, "%s %.6f %.3f %.3f\n", sched_modules[i]->name, rows[i].fairness, us(rows[i].p50_ns), us(rows[i].p99_ns));
+    fprintf(out, "END\nset terminal svg size 900,500\nset output '%s.svg'\nset style data histogram\nset style fill solid\nset ylabel 'wake to run (us)'\n"
+                 "set y2label 'fairness'\nset y2range [0:1.05]\nset y2tics\nplot $rows using 3:xtic(1) title 'p50', '' using 4 title 'p99', "
+                 "'' using 2 axes x1y2 title 'fairness'\n", plot_file);
+    fclose(out);
+}
+
+static int run_all(const char *text)
+{
+    struct summary rows[32];
+    uint32_t count = 0;
+    int faulty = 0;
+
+    other_module = true;
+    if (!json)
+        printf("%-10s %8s %10s %9s | %10s %10s %10s %10s\n", "module", "busy%", "switches", "fairness", "p50 us", "p99 us", "max us", "wait max");
+    for (; sched_modules[count] != NULL && count < ARRAY_SIZE(rows); count++) {
+        const struct summary *s = &rows[count];
+
+        rows[count] = run_module(sched_modules[count]->name, text);
+        faulty |= s->faulty;
+        printf(json ? "%s{\"sched\": \"%s\", \"busy\": %.2f, \"switches\": %llu, \"fairness\": %.5f, \"latency_p50_us\": %.1f, \"latency_p99_us\": %.1f, "
+                      "\"latency_max_us\": %.1f, \"wait_max_us\": %.1f, \"faulty\": %s}"
+                    : "%s%-10s %8.2f %10llu %9.5f | %10.1f %10.1f %10.1f %10.1f%s\n",
+               json ? (count == 0 ? "[" : ",\n ") : "", sched_modules[count]->name, s->busy, (unsigned long long)s->switches, s->fairness, us(s->p50_ns), us(s->p99_ns),
+               us(s->max_ns), us(s->wait_max_ns), json ? (s->faulty ? "true" : "false") : s->faulty ? "  FAULT" : "");
+    }
+    puts(json ? "]" : "\np50, p99, max: from wake to run, of all tasks that sleep. wait max: longest wait of any kind of any task.");
+    if (plot_file != NULL)
+        write_chart(rows, count);
+    return faulty;
+}
+
 static void list_modules(void)
 {
     for (uint32_t i = 0; sched_modules[i] != NULL; i++) {
@@ -524,18 +668,19 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {{"sched", 1, 0, 's'},   {"cpus", 1, 0, 'c'}, {"time", 1, 0, 't'},    {"seed", 1, 0, 'S'},
                                             {"json", 0, 0, 'j'},    {"list", 0, 0, 'l'}, {"verbose", 0, 0, 'v'}, {"help", 0, 0, 'h'},
-                                            {"gnuplot", 1, 0, 'g'}, {0, 0, 0, 0}};
+                                            {"gnuplot", 1, 0, 'g'}, {"all", 0, 0, 'a'},   {0, 0, 0, 0}};
     const char *sched_arg = NULL, *cpus_arg = NULL, *time_arg = NULL, *seed_arg = NULL;
     char *text;
-    int option, faulty = 0;
+    int option, faulty;
 
-    while ((option = getopt_long(argc, argv, "s:c:t:jlvhg:", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "s:c:t:ajlvhg:", options, NULL)) != -1) {
         switch (option) {
         case 's': sched_arg = optarg; break;
         case 'c': cpus_arg = optarg; break;
         case 't': time_arg = optarg; break;
         case 'S': seed_arg = optarg; break;
         case 'g': plot_file = optarg; break;
+        case 'a': all = true; break;
         case 'j': json = true; break;
         case 'v': host_log_echo = true; break;
         case 'l': list_modules(); return 0;
@@ -563,23 +708,17 @@ int main(int argc, char **argv)
         seed = parse_value(seed_arg);
     if (cpu_total == 0 || cpu_total > MAX_CPUS)
         bad("cpus is 1 to 64", "");
-    host_machine_start(cpu_total, module);
-    if (module[0] != '\0' && strcmp(module, sched_active_name()) != 0)
-        bad("no such module; --list shows them", module);
-    engine.seed = seed != 0 ? seed : 1;
-    parse_text(text, false);
+    if (all)
+        return run_all(text);
+    run_workload(text);
     free(text);
-    if (engine.task_count == 0)
-        bad("a workload without tasks", "");
-    simulate();
     if (json)
         print_json();
     else
         print_table();
     if (plot_file != NULL)
         write_plot();
-    for (int fault = 0; fault < FAULT_PLACEMENT; fault++)
-        faulty |= sched_fault_counts[fault] != 0;
+    faulty = any_fault();
     engine_free(&engine);
     free(samples);
     host_machine_stop();

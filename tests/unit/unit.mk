@@ -80,4 +80,10 @@ build/sim/%.o: %.c tests/unit/unit.mk
 build/sched-sim: $(patsubst %.c,build/sim/%.o,$(SIM_SOURCES))
 	$(HOSTCC) -o $@ $^ -lm -lpthread
 
+.PHONY: sched-cost
+sched-cost: build/sched-cost ##- count the instructions of scheduling decisions, by module and number of vCPUs
+	@build/sched-cost
+build/sched-cost: $(patsubst %.c,build/sim/%.o,$(filter-out sdk/sim/sched-sim.c,$(SIM_SOURCES)) sdk/sim/sched-cost.c)
+	$(HOSTCC) -o $@ $^ -lm -lpthread
+
 -include $(shell find $(UNIT_OUT) build/sim -name '*.d' 2>/dev/null)
