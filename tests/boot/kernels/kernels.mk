@@ -7,10 +7,10 @@ KERNELS_OUT := build/kernels
 KERNELS_CC ?= $(CC)
 KERNELS_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-common -fno-strict-aliasing -fpie -fvisibility=hidden -mno-red-zone \
 	-mgeneral-regs-only -mcmodel=small -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-builtin \
-	-Wall -Wextra -Werror -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -I$(KERNELS_DIR)/lib \
+	-Wall -Wextra -Werror -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -I$(KERNELS_DIR)/lib -Isdk/include \
 	-DSTACK_BYTES=65536 -DVCPUS_MAX=8
 KERNELS_LIB := console memory traps events start entry
-KERNELS := abi-page abi-bare abi-base0 attack-mm attack-cpu attack-ev-gnt fuzz spin
+KERNELS := abi-page abi-bare abi-base0 attack-mm attack-cpu attack-ev-gnt fuzz spin control attack-control
 KERNELS_ELF := $(KERNELS:%=$(KERNELS_OUT)/%.elf)
 KERNELS_LIB_OBJ := $(KERNELS_LIB:%=$(KERNELS_OUT)/lib/%.o)
 
@@ -47,6 +47,11 @@ $(KERNELS_OUT)/abi-bare.elf: $(KERNELS_ABI_OBJ) $(KERNELS_OUT)/lib/hypercall-bar
 	$(call kernels_link,$(KERNELS_OUT)/high.lds)
 $(KERNELS_OUT)/abi-base0.elf: $(KERNELS_ABI_OBJ) $(KERNELS_OUT)/lib/hypercall-bare.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/base0.lds
 	$(call kernels_link,$(KERNELS_OUT)/base0.lds)
+# A child's code is copied by its bounds: all of it must be in the one section.
+$(KERNELS_OUT)/child.o: KERNELS_CFLAGS += -fno-jump-tables -fno-reorder-blocks-and-partition -fno-tree-loop-distribute-patterns
+KERNELS_CONTROL_OBJ := $(patsubst %,$(KERNELS_OUT)/%.o,control-lib control-life control-destroy control-race control-fuzz child)
+$(KERNELS_CONTROL_OBJ) $(KERNELS_OUT)/control.o: $(KERNELS_DIR)/control.h sdk/include/collet/control.h
+$(KERNELS_OUT)/control.elf: $(KERNELS_CONTROL_OBJ)
 $(KERNELS_OUT)/attack-cpu.elf: $(KERNELS_OUT)/attack-crash.o
 $(KERNELS_OUT)/%.elf: $(KERNELS_OUT)/%.o $(KERNELS_OUT)/lib/hypercall-bare.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/high.lds
 	$(call kernels_link,$(KERNELS_OUT)/high.lds)

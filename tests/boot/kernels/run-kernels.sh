@@ -41,7 +41,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-# name | kernel | its command line | outcome: done, crash, either, wild, domu, domu-crash, shares | seconds
+# name | kernel | its command line | outcome: done, crash, either, wild, domu, domu-crash, shares | seconds | the hypervisor's options
 boots() {
     local kernel attack outcome
     for kernel in abi-page abi-bare abi-base0; do
@@ -67,6 +67,12 @@ boots() {
     echo "domu-attack-ev-gnt|attack-ev-gnt|domu=1 quiet=1|domu|120"
     echo "domu-fuzz|fuzz|domu=1 quiet=1 seed=$((seed + 2)) count=100000|domu|200"
     echo "domu-crash|attack-cpu|domu=1 attack=bounce-kernel-trap-unmapped|domu-crash|60"
+    echo "domu-attack-control|attack-control|domu=1 quiet=1|domu|120"
+    echo "control|control|quiet=1|done|120|dom0_mem=128M"
+    echo "control-shared-cpu|control|part=destroy quiet=1 cycles=100 rounds=1|done|120|dom0_mem=128M dom0_max_vcpus=2"
+    echo "control-race|control|part=race quiet=1 seconds=5 seed=$seed|done|60|dom0_mem=128M"
+    echo "control-race-four|control|part=race quiet=1 seconds=5 seed=$((seed + 1))|done|60|dom0_mem=128M dom0_max_vcpus=4"
+    echo "control-fuzz|control|part=fuzz quiet=1 seed=$seed count=20000|done|120|dom0_mem=128M"
     echo "shares|spin|shares|shares|300"
 }
 
@@ -228,14 +234,14 @@ fi
 
 passed=0
 bad=0
-while IFS='|' read -r name kernel args outcome seconds; do
+while IFS='|' read -r name kernel args outcome seconds options; do
     wanted "$name" || continue
     if [ $list = yes ]; then
         echo "$name"
         continue
     fi
     cpus=$smp
-    options=
+    case $name in *-shared-cpu) cpus=1 ;; esac
     case $args in smp=*) # of the machine, not of the kernel
         cpus=${args#smp=}
         options=${cpus#* }

@@ -27,7 +27,7 @@ SECTIONS
 #define TEXT :text
 #define DATA :data
 #endif
-    .text : AT(ADDR(.text) - BASE) { text_start = .; *(.text.start) *(.text .text.*) child_text_start = .; *(.child) child_text_end = .; } TEXT
+    .text : AT(ADDR(.text) - BASE) { text_start = .; *(.text.start) *(.text .text.*) . = ALIGN(64); child_text_start = .; *(.child) child_text_end = .; } TEXT
     .rodata : AT(ADDR(.rodata) - BASE) { *(.rodata .rodata.*) . = ALIGN(16); } TEXT
     .note.xen : AT(ADDR(.note.xen) - BASE) { KEEP(*(.note.xen)) } TEXT :note
     . = ALIGN(4096);

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Random operations of the control interface with random structures from a seed (control.h), half of them valid-looking: count=N calls, seed=N. Every answer will do; nothing may
+ * break, and in the end every frame must be back.
+ */
+#include "control.h"
+
+static uint64_t random_state;
+static uint8_t *scratch, *buffer;
+static struct child fuzzed[3];
+
+static uint64_t below(uint64_t n)
+{
+    return random_next(&random_state) % n;
+}
+
+static uint64_t any_domid(void)
+{
+    switch (below(12)) {
+    case 0:
+        return below(40);
+    case 1:
+        return random_next(&random_state);
+    case 2:
+        return DOMID_SELF + below(6);
+    case 3:
+        return 0;
+    default:
+        return fuzzed[below(3)].domid;
+    }
+}
+
+static uint64_t any_address(void)
+{
+    switch (below(10)) {
+    case 0:
+        return 0xffff800000000000ul + random_next(&random_state) % 0x80000000000ul;
+    case 1:
+        return random_next(&random_state);
+    case 2:
+        return 0;
+    case 3:
+        return 0x0000800000000000ul - below(64);
+    default:
+        return (uint64_t)buffer + (below(4) == 0 ? below(PAGE_SIZE) : 0);
+    }
+}
+
+static uint64_t any_number(void)
+{
+    switch (below(8)) {
+    case 0:
+        return random_next(&random_state);
+    case 1:
+        return 1ul << below(64);
+    case 2:
+        return ~0ul - below(3);
+    case 3:
+        return fuzzed[below(3)].mfn[below(CHILD_PAGES)];
+    case 4:
+        return any_address();
+    default:
+        return below(40);
+    }
+}
+
+static void fill_random(void)
+{
+    uint64_t *word = (uint64_t *)scratch;
+
+    memset(scratch, 0, PAGE_SIZE);
+    for (unsigned int i = 0; i < 32; i++)
+        word[i] = below(3) == 0 ? (any_number() & 0xffffffff) | below(32) << 32 : below(2) ? any_number() : 0;
+    if (below(4) != 0)
+        *(uint32_t *)scratch = (uint32_t)any_domid();
+}
+
+/* Frame numbers in the buffer, where operations find them. */
+static void fill_buffer(void)
+{
+    uint64_t *word = (uint64_t *)buffer;
+
+    for (unsigned int i = 0; i < 512; i++)
+        word[i] = below(4) ? fuzzed[below(3)].mfn[below(CHILD_PAGES)] : any_number();
+}
+
+static void name_fill(char *name)
+{
+    snprintf(name, COLLET_NAME_MAX, "fuzz%u", (unsigned int)below(4));
+    if (below(8) == 0)
+        memset(name, (int)below(256), COLLET_NAME_MAX);
+}
+
+/* What would take the ground from under us: a parameter or CPU mask that starves this very domain is Domain0's right, and no test. */
+static bool op_spared(unsigned int op)
+{
+    return op == COLLET_OP_SCHED_SET || (op == COLLET_OP_TRACE_START && below(50) != 0);
+}
+
+static unsigned int valid_op(void)
+{
+    unsigned int op = (unsigned int)below(67);
+    struct child *c = &fuzzed[below(3)];
+    void *s = scratch;
+
+    memset(s, 0, PAGE_SIZE);
+    switch (op) {
+    case COLLET_OP_LOG_READ:
+        *(struct collet_log_read *)s = (struct collet_log_read){.from = below(100000), .buffer = any_address(), .bytes = (uint32_t)below(5000)};
+        break;
+    case COLLET_OP_CHANGES:
+        *(struct collet_changes *)s = (struct collet_changes){.after = below(2) ? below(100000) : ~0ul, .buffer = any_address(), .count = (uint32_t)below(20)};
+        break;
+    case COLLET_OP_DOMAIN_CREATE:
+        *(struct collet_domain_create *)s = (struct collet_domain_create){.vcpus = 1 + (uint32_t)below(3), .frames_max = below(300)};
+        name_fill(s);
+        break;
+    case COLLET_OP_DOMAIN_POPULATE:
+        *(struct collet_domain_populate *)s =
+            (struct collet_domain_populate){.domid = (uint32_t)any_domid(), .count = (uint32_t)below(80), .first_pfn = below(100), .mfns = any_address()};
+        break;
+    case COLLET_OP_DOMAIN_WRITE:
+        fill_buffer();
+        *(struct collet_domain_write *)s = (struct collet_domain_write){
+            .domid = (uint32_t)any_domid(), .offset = (uint32_t)below(5000), .mfns = any_address(), .source = below(2) ? any_address() : 0, .bytes = below(100000)};
+        break;
+    case COLLET_OP_DOMAIN_SHARE:
+        *(struct collet_domain_share *)s = (struct collet_domain_share){.domid = c->domid, .grant_ref = (uint32_t)below(10), .mfn = any_number()};
+        break;
+    case COLLET_OP_DOMAIN_START_STATE:
+        *(struct collet_domain_start_state *)s = (struct collet_domain_start_state){
+            .domid = c->domid, .l4_mfn = c->mfn[below(4) ? CHILD_L4 : below(CHILD_PAGES)], .entry = below(4) ? CHILD_VA : any_address(), .stack = any_address(),
+            .start_info = any_address(), .ram_frames = any_number()};
+        break;
+    case COLLET_OP_DOMAIN_LIST:
+        *(struct collet_domain_list *)s = (struct collet_domain_list){
+            .first_domid = (uint32_t)any_domid(), .count = (uint32_t)below(4), .buffer = any_address(), .entry_bytes = (uint32_t)below(5000)};
+        break;
+    case COLLET_OP_VCPU_LIST:
+        *(struct collet_vcpu_list *)s = (struct collet_vcpu_list){
+            .domid = (uint32_t)any_domid(), .first_vcpu = (uint32_t)below(3), .count = (uint32_t)below(4), .entry_bytes = (uint32_t)below(5000), .buffer = any_address()};
+        break;
+    case COLLET_OP_VCPU_AFFINITY:
+        *(struct collet_vcpu_affinity *)s = (struct collet_vcpu_affinity){.domid = (uint32_t)any_domid(), .vcpu = below(2) ? ~0u : (uint32_t)below(4), .affinity = any_number()};
+        break;
+    case COLLET_OP_DOMAIN_RENAME:
+        name_fill((char *)s + 8);
+        *(uint32_t *)s = (uint32_t)any_domid();
+        break;
+    case COLLET_OP_DOMAIN_MEMORY_MAX:
+        *(struct collet_domain_memory_max *)s = (struct collet_domain_memory_max){.domid = fuzzed[below(3)].domid, .frames_max = below(400)};
+        break;
+    case COLLET_OP_SCHED_LIST:
+    case COLLET_OP_SCHED_USE:
+    case COLLET_OP_SCHED_PARAM_LIST: {
+        static const char names[][8] = {"bvt", "rr", "stride", "edf", "credit", "none", ""};
+
+        memcpy(s, names[below(COUNT_OF(names))], 8);
+        if (op == COLLET_OP_SCHED_PARAM_LIST)
+            *(struct collet_sched_param_list *)s = (struct collet_sched_param_list){.count = (uint32_t)below(12), .buffer = any_address()};
+        if (op == COLLET_OP_SCHED_LIST)
+            *(struct collet_sched_list *)s = (struct collet_sched_list){.first = (uint32_t)below(3), .count = (uint32_t)below(12), .buffer = any_address()};
+        break;
+    }
+    case COLLET_OP_SCHED_GET:
+        *(struct collet_sched_values *)s = (struct collet_sched_values){.buffer = any_address(), .count = (uint32_t)below(600)};
+        break;
+    case COLLET_OP_TRACE_START:
+        *(struct collet_trace_start *)s = (struct collet_trace_start){.kinds = below(64), .pages = 4};
+        break;
+    case COLLET_OP_TRACE_INFO:
+        *(struct collet_trace_info *)s = (struct collet_trace_info){.cpu = (uint32_t)below(4), .count = (uint32_t)below(20), .mfns = any_address()};
+        break;
+    default:
+        *(uint32_t *)s = (uint32_t)any_domid();
+    }
+    return op;
+}
+
+/* Keep three children in being, whatever became of them. */
+static void child_renew(unsigned int i)
+{
+    struct child_orders o = {.mode = {CHILD_LOOP + (uint32_t)below(6), (uint32_t)below(7)}};
+    struct collet_domain_info info;
+    struct child *c = &fuzzed[i];
+    char name[16];
+
+    if (c->domid != 0 && domain_info(c->domid, &info) && !(info.flags & COLLET_DOMAIN_SHUT_DOWN) && below(8) != 0)
+        return;
+    if (c->domid != 0)
+        child_ref(COLLET_OP_DOMAIN_DESTROY, c->domid);
+    c->domid = 0;
+    snprintf(name, sizeof(name), "child%u-%u", i, (unsigned int)below(1000000));
+    if (child_create(c, name, 2, 2 * CHILD_PAGES) != 0)
+        return;
+    if (below(4) != 0 && child_populate(c) == 0 && below(4) != 0 && child_fill(c, &o) == 0 && below(4) != 0 && child_share(c) == 0 && below(2) &&
+        child_start(c) == 0)
+        child_ref(COLLET_OP_DOMAIN_UNPAUSE, c->domid);
+}
+
+static long one_call(void)
+{
+    unsigned int op;
+    uint64_t bytes;
+
+    if (below(2)) {
+        op = valid_op();
+        bytes = below(8) == 0 ? below(PAGE_SIZE) : 4096;
+    } else {
+        op = (unsigned int)below(70);
+        fill_random();
+        bytes = below(4) == 0 ? any_number() : below(600);
+    }
+    if (op_spared(op))
+        return 0;
+    return hypercall5(COLLET_HYPERCALL, below(100) == 0 ? any_number() | 1ul << 50 : op, below(16) == 0 ? any_address() : (uint64_t)scratch, bytes,
+                      below(50) == 0 ? any_number() : COLLET_CONTROL_VERSION, any_number());
+}
+
+static void destroy_all(void)
+{
+    struct collet_domain_info info;
+    struct collet_domain_list list;
+
+    for (;;) {
+        list = (struct collet_domain_list){.first_domid = 1, .count = 1, .entry_bytes = sizeof(info), .buffer = (uint64_t)&info};
+        if (control(COLLET_OP_DOMAIN_LIST, &list) != 0 || list.count == 0)
+            return;
+        child_ref(COLLET_OP_DOMAIN_DESTROY, info.domid);
+    }
+}
+
+void control_fuzz(void)
+{
+    uint64_t count = arg_number("count", 100000), done[2] = {0, 0}, free = 0, before = 1;
+    unsigned int rounds;
+
+    random_state = arg_number("seed", 1) * 0x9e3779b97f4a7c15ul | 1;
+    scratch = page_alloc();
+    buffer = page_alloc();
+    for (unsigned int i = 0; i < 16; i++) /* lists may run over its end */
+        page_alloc();
+    for (rounds = 0; rounds < 4 || (free != before && rounds < 12); rounds++) {
+        before = free;
+        for (uint64_t i = 0; i < count / 4; i++) {
+            if (i % 64 == 0)
+                child_renew((unsigned int)below(3));
+            done[one_call() >= 0]++;
+        }
+        control_call(COLLET_OP_TRACE_STOP, 0, 0);
+        destroy_all();
+        free = frames_free();
+        note("round %u: %lu accepted, %lu refused, %lu frames free\n", rounds, (unsigned long)done[1], (unsigned long)done[0], (unsigned long)free);
+    }
+    check("control-fuzz-some-accepted", done[1] > count / 50);
+    check("control-fuzz-some-refused", done[0] > count / 50);
+    expect("every-frame-back-after-the-fuzz", free, before);
+}
