@@ -85,8 +85,10 @@ static void status_text(const struct plugin_worker *w, const char *where, int st
         snprintf(text, bytes, "no answer in %s after %llu ms: killed", where, (unsigned long long)(w->limit_ns / NS_PER_MS));
     else if (WIFSIGNALED(status))
         snprintf(text, bytes, "crashed in %s: signal %d (%s)", where, WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else if (WEXITSTATUS(status) == 66)
+    else if (WEXITSTATUS(status) == WORKER_NO_MEMORY)
         snprintf(text, bytes, "out of memory in %s (limit %llu MiB)", where, (unsigned long long)(w->memory_limit_bytes >> 20));
+    else if (WEXITSTATUS(status) == WORKER_NO_RIGHTS)
+        snprintf(text, bytes, "plugin-worker could not give up its rights, and therefore did not load the plugin");
     else if (WEXITSTATUS(status) == 127)
         snprintf(text, bytes, "plugin-worker could not be started");
     else

@@ -32,6 +32,9 @@ enum plugin_message {
     PLUGIN_MESSAGE_DONE,      /* u64 rc (negative errno as two's complement) */
 };
 
+/* Statuses with which a worker ends. */
+enum { WORKER_DONE = 0, WORKER_BAD_USE = 64, WORKER_BAD_CALL = 65, WORKER_NO_MEMORY = 66, WORKER_NO_RIGHTS = 67 };
+
 struct plugin_head {
     uint32_t bytes; /* of the body */
     uint16_t kind;  /* enum plugin_message */

@@ -31,9 +31,6 @@
 #include <elf.h>
 #include <link.h>
 
-/* Exit statuses, which plugin-process.c puts into words. */
-enum { WORKER_DONE = 0, WORKER_BAD_USE = 64, WORKER_BAD_CALL = 65, WORKER_NO_MEMORY = 66, WORKER_NO_RIGHTS = 67 };
-
 static const struct collet_plugin *plugin;
 static void *plugin_state;
 static struct {
