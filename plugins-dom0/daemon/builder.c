@@ -74,6 +74,7 @@ static int thread_build(struct build_job *job, struct collet *c, struct build_re
     struct collet_built built = {0};
     int rc;
 
+    thread_progress(job, 0, "reading the kernel");
     rc = collet_image_open(c, job->kernel, job->builder->cache_folder, &image);
     if (rc == 0) {
         struct collet_build build = {.name = job->name,

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define SETTINGS_MAX 256
-#define FRAMES_MIN 4096u /* 16 MiB: less than any PV kernel takes to begin */
+#define FRAMES_MIN 1024u /* 4 MiB: less than any PV kernel takes to begin */
 #define FRAMES_LIMIT (1ull << 31)
 
 struct reading {
@@ -109,7 +109,7 @@ static void take_size(struct reading *r, const char *key, const char *value, uns
     if (rc == -EINVAL)
         wrong(r, key, value, line, "a size like 128M or 1G was expected (a plain number is MiB)");
     else
-        wrong(r, key, value, line, "it must be within 16M and 8192G");
+        wrong(r, key, value, line, "it must be within 4M and 8192G");
     *frames = 0;
 }
 

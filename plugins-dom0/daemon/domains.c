@@ -161,6 +161,7 @@ struct domains *domains_create(const struct domains_settings *settings)
     if (d == NULL)
         return NULL;
     d->s = *settings;
+    d->s.state_folder = settings->state_folder != NULL ? strdup(settings->state_folder) : NULL;
     if (d->s.backend->catalog(d->s.backend->arg, &catalog) == 0 && (active = sched_catalog_find(&catalog, NULL)) != NULL)
         memcpy(d->active_module, active->name, sizeof(d->active_module));
     sched_catalog_free(&catalog);
@@ -190,5 +191,6 @@ void domains_destroy(struct domains *d)
         domain_free(d->first);
     }
     domains_world_free(d);
+    free((char *)d->s.state_folder);
     free(d);
 }

@@ -106,7 +106,7 @@ START_TEST(each_mistake_has_its_line_and_advice)
     mistaken("[domain]\nname =\nkernel = /k\nmemory = 64M\n", "1 to 31");
     mistaken("[domain]\nname = ../../etc\nkernel = /k\nmemory = 64M\n", "only letters");
     mistaken("[domain]\nname = ..\nkernel = /k\nmemory = 64M\n", "must begin with");
-    mistaken("[domain]\nkernel = /k\nmemory = 4M\n", "within 16M and 8192G");
+    mistaken("[domain]\nkernel = /k\nmemory = 3M\n", "within 4M and 8192G");
     mistaken("[domain]\nkernel = /k\nmemory = 64M\n", "web.ini: name is missing: a line like `name = web`");
     mistaken("", "kernel is missing");
 }
