@@ -201,7 +201,7 @@ START_TEST(scheduler_values_name_the_bad_one)
     ck_assert_int_eq(collet_sched_get(c, "rr", v, 3, &failed), -ESTALE);
     strcpy(v[2].name, "mood");
     ck_assert_int_eq(collet_sched_get(c, NULL, v, 3, &failed), -ENOENT);
-    ck_assert_str_eq(collet_error(c), "mood: the scheduler has no such parameter");
+    ck_assert_str_eq(collet_error(c), "mood: there is no such parameter, or no such vCPU");
     ck_assert_int_eq(collet_sched_set(c, NULL, v, COLLET_SCHED_VALUES_MAX + 1, &failed), -EINVAL);
 }
 END_TEST

@@ -6,8 +6,8 @@ CHECK_FLAGS := -std=gnu11 -fsyntax-only -Wall -Wextra -Werror -D__XEN_INTERFACE_
 
 CONTROL_PAGE := docs/abi/control.md
 
-.PHONY: check check-headers check-modules check-fence check-docs check-control-page control-page check-spdx check-scripts fmt fmt-check tidy
-check: unit-tests check-headers check-modules check-plugins check-fence check-docs check-control-page check-spdx check-scripts ##- unit tests and checks of the source: seconds, host only
+.PHONY: check check-headers check-modules check-fence check-docs check-control-page check-libcollet control-page check-spdx check-scripts fmt fmt-check tidy
+check: unit-tests check-headers check-modules check-plugins check-fence check-docs check-control-page check-libcollet check-spdx check-scripts ##- unit tests and checks of the source: seconds, host only
 	@echo 'check: all fine'
 
 check-headers: check-deps $(HV_OFFSETS) ##- each header compiles alone
@@ -24,6 +24,9 @@ check-docs: ##- the documentation names only functions and files that exist
 
 check-control-page: ##- the page of the control interface says what the header says
 	@CC='$(CC)' $(CHECK)/control-page.sh
+
+check-libcollet: ##- libcollet exports what its header promises
+	@$(CHECK)/libcollet.sh
 
 control-page: ##- make that page anew: docs/abi/control.md
 	@CC='$(CC)' perl docs/abi/make-control.pl sdk/include/collet/control.h >$(CONTROL_PAGE)
