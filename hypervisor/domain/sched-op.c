@@ -89,7 +89,11 @@ static long sched_remote_shutdown(struct domain *caller, uint64_t arg)
     d = domain_find(op.domain_id);
     if (d == NULL)
         return -ESRCH;
-    rc = d == caller ? -EPERM : shutdown_with(d, op.reason);
+    rc = d == caller ? -EPERM : -ESRCH;
+    if (d != caller && domain_memory_enter(d)) { /* its vCPUs stay: they are paused */
+        rc = shutdown_with(d, op.reason);
+        domain_memory_leave(d);
+    }
     domain_put(d);
     return rc;
 }

@@ -15,18 +15,33 @@
 
 #include <hv/errno.h>
 
-/* The domain that an operation names, with a reference; another than one's own only for the privileged. */
+/* The domain that an operation names; another than one's own only for the privileged. Its ports and vCPUs stay until named_release. */
 static long domain_named(domid_t id, struct domain **d)
 {
     struct domain *self = current_vcpu()->domain, *found;
 
-    if (id != DOMID_SELF && id != self->id && !self->privileged)
+    *d = self;
+    if (id == DOMID_SELF || id == self->id)
+        return 0;
+    if (!self->privileged)
         return -EPERM;
     found = domain_find(id);
     if (found == NULL)
         return -ESRCH;
+    if (!domain_memory_enter(found)) {
+        domain_put(found);
+        return -ESRCH;
+    }
     *d = found;
     return 0;
+}
+
+static void named_release(struct domain *d)
+{
+    if (d == current_vcpu()->domain)
+        return;
+    domain_memory_leave(d);
+    domain_put(d);
 }
 
 /* Tell the guest its new port: the whole argument goes back, as it came but for the port. */
@@ -59,7 +74,7 @@ static long op_alloc_unbound(uint64_t arg)
         op.port = (evtchn_port_t)rc;
         rc = port_answer(d, rc, arg, &op, sizeof(op));
     }
-    domain_put(d);
+    named_release(d);
     return rc;
 }
 
@@ -126,7 +141,7 @@ static long op_status(uint64_t arg)
     if (rc != 0)
         return rc;
     rc = channel_status(d, op.port, &op);
-    domain_put(d);
+    named_release(d);
     if (rc == 0)
         rc = copy_to_guest(arg, &op, sizeof(op));
     return rc;
@@ -144,7 +159,7 @@ static long op_reset(uint64_t arg)
     if (rc != 0)
         return rc;
     channel_close_all(d);
-    domain_put(d);
+    named_release(d);
     return 0;
 }
 

@@ -43,6 +43,15 @@ void domain_put(struct domain *d)
 {
     __atomic_sub_fetch(&d->refs, 1, __ATOMIC_SEQ_CST);
 }
+bool domain_memory_enter(struct domain *d)
+{
+    d->memory_users++;
+    return true;
+}
+void domain_memory_leave(struct domain *d)
+{
+    d->memory_users--;
+}
 void vcpu_wake(struct vcpu *v)
 {
     (void)v;
