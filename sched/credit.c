@@ -3,13 +3,14 @@
  * Credit: shares by weight over the whole machine, with caps, work-conserving otherwise; after Xen's credit scheduler (Cherkasova, Gupta and Vahdat
  * 2007; Ongaro, Cox and Rixner 2008).
  *
- * A domain has one account for all its vCPUs on all pCPUs. It is UNDER while it has had less than its share, else OVER. A pCPU runs those that have
- * just been woken (BOOST: they were UNDER), then UNDER in turn, then whoever is the least OVER; before it runs anybody who is OVER at the end of a slice it looks for one
- * who is UNDER and waits elsewhere. A domain with a cap is parked when it has used its cap of this 30 ms period.
+ * A domain has one account for all its vCPUs on all pCPUs: `used`, what it has run divided by its weight. Who has used least runs next. A pCPU that is about to run
+ * somebody looks every few milliseconds for one who waits elsewhere and has used less; so shares even out over the machine. A domain is UNDER while it has used less than
+ * the average (`fair`), else OVER: one that wakes while UNDER is boosted and comes first for a tick. A domain with a cap is parked
+ * when it has used its cap of this 30 ms period.
  *
- * The account is kept without a walk over domains: `used` is what a domain has run, divided by its weight; `fair` is the average of `used` over the active
- * domains, by weight. Whatever moves one of them moves `fair` accordingly, so credits (weight times fair less used) always add up to nothing.
- * Both are shared by all pCPUs: single atomic operations, and a race between two of them is an error of nanoseconds.
+ * `fair` is the average of `used` over the active domains by weight. Whatever moves one of them moves it accordingly, so credits (weight times fair less used)
+ * always add up to nothing, and nobody has to walk over domains.
+ * Accounts are shared by all pCPUs: single atomic operations, and a race between two of them is an error of nanoseconds.
  * Contract: <hv/sched-ops.h>. Tests: test-credit.c. Page, with the choices: docs/concepts/credit.md.
  */
 #include <hv/env.h>
@@ -27,14 +28,14 @@
 #define CREDIT_SLICE_MIN_NS (1000ull * 1000)
 #define CREDIT_SLICE_MAX_NS (1000ull * 1000 * 1000)
 #define CREDIT_RATELIMIT_NS (1000ull * 1000)
-#define CREDIT_SAVED_NS (30ll * 1000 * 1000) /* the most credit that a domain can save, in time of its own */
-#define CREDIT_OWED_NS (300ll * 1000 * 1000) /* and owe */
+#define CREDIT_SAVED_NS (30ll * 1000 * 1000) /* what one that comes to a queue may have used less than all others there, in time of its own */
+#define CREDIT_OWED_NS (10ll * 1000 * 1000)  /* and more */
 #define CREDIT_PARK_MAX_NS (1000ull * 1000 * 1000)
 #define CREDIT_UNIT 65536ull /* of `used` and `fair`: a nanosecond at weight 1; wraps around, compared by difference */
 #define CREDIT_LOOKS 4u
 
 enum { CREDIT_WEIGHT, CREDIT_CAP, CREDIT_SLICE, CREDIT_RATELIMIT, CREDIT_PARAMS };
-enum credit_class { CREDIT_NONE, CREDIT_BOOST, CREDIT_UNDER, CREDIT_OVER, CREDIT_PARKED };
+enum credit_class { CREDIT_NONE, CREDIT_BOOST, CREDIT_SHARE, CREDIT_PARKED };
 
 /* All atomic, except what is said to be a setting: written under the administration lock, read anywhere. */
 struct credit {
@@ -53,8 +54,8 @@ struct credit_domain {
 };
 
 struct credit_queue {
-    struct list_node boost, under; /* first come, first served */
-    struct heap over;              /* by `over_key` */
+    struct list_node boost;        /* first come, first served */
+    struct heap share;             /* by what their domains have used */
     struct heap parked;            /* by when the cap is refilled */
     uint64_t arrivals;             /* a counter: the tie-break */
     uint64_t slice_end_ns;         /* of what runs */
@@ -64,7 +65,7 @@ struct credit_queue {
 struct credit_vcpu {
     struct list_node link;
     struct heap_node node;
-    uint64_t key;      /* in over: used; in parked: time */
+    uint64_t key;      /* in share: used; in parked: time */
     uint64_t arrival;
     uint8_t class;     /* where it is queued */
     bool boosted;      /* woken while UNDER, and has not run for a tick since */
@@ -99,62 +100,39 @@ static inline uint64_t credit_divide(int64_t amount, uint64_t weight)
     return weight == 0 ? 0 : (uint64_t)((amount >= 0 ? amount + half : amount - half) / (int64_t)weight);
 }
 
-/* Credit of a domain in nanoseconds of its own running; negative: it has had more than its share. */
-static inline int64_t credit_of(const struct credit *credit, const struct credit_domain *d)
-{
-    int64_t behind = (int64_t)(credit_load(&credit->fair) - credit_load(&d->used));
-
-    return behind * (int64_t)credit_load(&d->weight) / (int64_t)CREDIT_UNIT;
-}
-
 static inline bool credit_is_under(const struct credit *credit, const struct credit_domain *d)
 {
     return (int64_t)(credit_load(&credit->fair) - credit_load(&d->used)) >= 0;
 }
 
-/* What the domain may save or owe, in units of `used`. */
-static inline int64_t credit_limit(int64_t ns, uint64_t weight)
+/* How much more b has used than a, in time of a. */
+static inline int64_t credit_lead(const struct credit_domain *a, const struct credit_domain *b)
 {
-    return ns * (int64_t)CREDIT_UNIT / (int64_t)weight;
-}
-
-/* What it has saved too much goes to all active domains, itself among them: `fair` stays the average. */
-static void credit_clip(struct credit *credit, struct credit_domain *d, uint64_t weight)
-{
-    int64_t behind = (int64_t)(credit_load(&credit->fair) - credit_load(&d->used));
-    int64_t more = behind - credit_limit(CREDIT_SAVED_NS, weight);
-
-    if (more <= 0)
-        return;
-    credit_add(&d->used, (uint64_t)more);
-    credit_add(&credit->fair, credit_divide(more * (int64_t)weight, credit_load(&credit->weight)));
+    return (int64_t)(credit_load(&b->used) - credit_load(&a->used)) / (int64_t)CREDIT_UNIT * (int64_t)credit_load(&a->weight);
 }
 
 static void credit_spend(struct credit *credit, struct credit_domain *d, uint64_t ran_ns)
 {
-    uint64_t weight = credit_load(&d->weight);
-
-    credit_add(&d->used, credit_divide((int64_t)(ran_ns * CREDIT_UNIT), weight));
+    credit_add(&d->used, credit_divide((int64_t)(ran_ns * CREDIT_UNIT), credit_load(&d->weight)));
     credit_add(&credit->fair, credit_divide((int64_t)(ran_ns * CREDIT_UNIT), credit_load(&credit->weight)));
-    credit_clip(credit, d, weight);
 }
 
-/* How far `used` is behind `fair`, for one that was not active: what it may save and owe has limits. */
-static int64_t credit_behind_limited(const struct credit *credit, const struct credit_domain *d, uint64_t weight)
+/* `used` of d, as near to `origin` as one may be who comes there: what was saved or owed beyond that is forgotten. */
+static uint64_t credit_near(const struct credit_domain *d, uint64_t origin)
 {
-    int64_t behind = (int64_t)(credit_load(&credit->fair) - credit_load(&d->used));
-    int64_t most = credit_limit(CREDIT_SAVED_NS, weight), least = -credit_limit(CREDIT_OWED_NS, weight);
+    int64_t weight = (int64_t)credit_load(&d->weight), ahead = (int64_t)(credit_load(&d->used) - origin);
+    int64_t most = CREDIT_OWED_NS * (int64_t)CREDIT_UNIT / weight, least = -CREDIT_SAVED_NS * (int64_t)CREDIT_UNIT / weight;
 
-    return behind > most ? most : behind < least ? least : behind;
+    return origin + (uint64_t)(ahead > most ? most : ahead < least ? least : ahead);
 }
 
-/* The domain counts among the active from now on. While it did not, `fair` went on: it has earned credit, up to a limit, and debts were forgiven. */
-static void credit_domain_join(struct credit *credit, struct credit_domain *d)
+/* The domain counts among the active from now on, near to `origin`. While it did not, the others went on: so it has credit. */
+static void credit_domain_join(struct credit *credit, struct credit_domain *d, uint64_t origin)
 {
-    uint64_t weight = credit_load(&d->weight), fair = credit_load(&credit->fair), total;
-    int64_t behind = credit_behind_limited(credit, d, weight);
+    uint64_t weight = credit_load(&d->weight), used = credit_near(d, origin), total;
+    int64_t behind = (int64_t)(credit_load(&credit->fair) - used);
 
-    __atomic_store_n(&d->used, fair - (uint64_t)behind, __ATOMIC_RELAXED);
+    __atomic_store_n(&d->used, used, __ATOMIC_RELAXED);
     total = __atomic_add_fetch(&credit->weight, weight, __ATOMIC_RELAXED);
     credit_add(&credit->fair, -credit_divide(behind * (int64_t)weight, total));
 }
@@ -168,7 +146,19 @@ static void credit_domain_leave(struct credit *credit, struct credit_domain *d)
     credit_add(&credit->fair, credit_divide(behind * (int64_t)weight, total));
 }
 
-static void credit_join(struct credit *credit, struct credit_vcpu *v)
+/* One of the active comes near to `origin`. */
+static void credit_domain_approach(struct credit *credit, struct credit_domain *d, uint64_t origin)
+{
+    uint64_t weight = credit_load(&d->weight);
+    int64_t moves = (int64_t)(credit_near(d, origin) - credit_load(&d->used));
+
+    if (moves == 0)
+        return;
+    credit_add(&d->used, (uint64_t)moves);
+    credit_add(&credit->fair, credit_divide(moves * (int64_t)weight, credit_load(&credit->weight)));
+}
+
+static void credit_join(struct credit *credit, struct credit_vcpu *v, uint64_t origin)
 {
     struct credit_domain *d = credit_domain_of(v);
 
@@ -176,7 +166,9 @@ static void credit_join(struct credit *credit, struct credit_vcpu *v)
         return;
     v->counted = true;
     if (__atomic_fetch_add(&d->active, 1, __ATOMIC_RELAXED) == 0)
-        credit_domain_join(credit, d);
+        credit_domain_join(credit, d, origin);
+    else
+        credit_domain_approach(credit, d, origin);
 }
 
 static void credit_leave(struct credit *credit, struct credit_vcpu *v)
@@ -240,9 +232,27 @@ static bool credit_before(const struct heap_node *a, const struct heap_node *b)
 
 static const struct heap_ops credit_heap = {credit_before, NULL};
 
-/* Queue v where it belongs at this moment. Its turn among equals is by v->arrival. */
-static void credit_place(struct credit *credit, struct credit_queue *rq, struct credit_vcpu *v, uint64_t now_ns)
+/* Where one that comes here begins: by the least used of those that are here, or the average if nobody is. */
+static uint64_t credit_origin(const struct credit *credit, const struct sched_queue *queue)
 {
+    const struct credit_queue *rq = queue->data;
+    const struct credit_domain *d = NULL;
+
+    if (rq->share.root != NULL)
+        d = credit_domain_of(credit_of_node(rq->share.root));
+    if (queue->running != NULL) {
+        const struct credit_domain *running = queue->running->domain->data;
+
+        if (d == NULL || (int64_t)(credit_load(&running->used) - credit_load(&d->used)) < 0)
+            d = running;
+    }
+    return credit_load(d != NULL ? &d->used : &credit->fair);
+}
+
+/* Queue v where it belongs at this moment. Its turn among equals is by v->arrival. */
+static void credit_place(struct credit *credit, struct sched_queue *queue, struct credit_vcpu *v, uint64_t now_ns)
+{
+    struct credit_queue *rq = queue->data;
     struct credit_domain *d = credit_domain_of(v);
     int64_t allowance_ns = credit_load(&d->cap) != 0 ? credit_allowance(d, now_ns) : 1;
 
@@ -253,30 +263,27 @@ static void credit_place(struct credit *credit, struct credit_queue *rq, struct 
         heap_insert(&rq->parked, &v->node, &credit_heap);
         return;
     }
-    credit_join(credit, v);
+    credit_join(credit, v, credit_origin(credit, queue));
     if (v->boosted) {
         v->class = CREDIT_BOOST;
         list_push_back(&rq->boost, &v->link);
-    } else if (credit_is_under(credit, d)) {
-        v->class = CREDIT_UNDER;
-        list_push_back(&rq->under, &v->link);
     } else {
-        v->class = CREDIT_OVER;
+        v->class = CREDIT_SHARE;
         v->key = credit_load(&d->used);
-        heap_insert(&rq->over, &v->node, &credit_heap);
+        heap_insert(&rq->share, &v->node, &credit_heap);
     }
 }
 
-static void credit_insert(struct credit *credit, struct credit_queue *rq, struct credit_vcpu *v, uint64_t now_ns)
+static void credit_insert(struct credit *credit, struct sched_queue *queue, struct credit_vcpu *v, uint64_t now_ns)
 {
-    v->arrival = rq->arrivals++;
-    credit_place(credit, rq, v, now_ns);
+    v->arrival = ((struct credit_queue *)queue->data)->arrivals++;
+    credit_place(credit, queue, v, now_ns);
 }
 
 static void credit_remove(struct credit_queue *rq, struct credit_vcpu *v)
 {
-    if (v->class == CREDIT_OVER)
-        heap_remove(&rq->over, &v->node, &credit_heap);
+    if (v->class == CREDIT_SHARE)
+        heap_remove(&rq->share, &v->node, &credit_heap);
     else if (v->class == CREDIT_PARKED)
         heap_remove(&rq->parked, &v->node, &credit_heap);
     else
@@ -285,57 +292,38 @@ static void credit_remove(struct credit_queue *rq, struct credit_vcpu *v)
 }
 
 /* To another class; it does not lose its turn. */
-static inline void credit_requeue(struct credit *credit, struct credit_queue *rq, struct credit_vcpu *v, uint64_t now_ns)
+static inline void credit_requeue(struct credit *credit, struct sched_queue *queue, struct credit_vcpu *v, uint64_t now_ns)
 {
-    credit_remove(rq, v);
-    credit_place(credit, rq, v, now_ns);
+    credit_remove(queue->data, v);
+    credit_place(credit, queue, v, now_ns);
 }
 
-/* Put those right whose account has changed while they waited: a refilled cap; OVER no more, or more OVER than when it was queued. */
-static void credit_refresh(struct credit *credit, struct credit_queue *rq, uint64_t now_ns)
+/* Who may run next, after putting right those at the front whose account has changed while they waited. NULL: all are parked. */
+static struct credit_vcpu *credit_first(struct credit *credit, struct sched_queue *queue, uint64_t now_ns)
 {
+    struct credit_queue *rq = queue->data;
+
     while (rq->parked.root != NULL && credit_of_node(rq->parked.root)->key <= now_ns)
-        credit_requeue(credit, rq, credit_of_node(rq->parked.root), now_ns);
-    while (rq->over.root != NULL) {
-        struct credit_vcpu *v = credit_of_node(rq->over.root);
-        const struct credit_domain *d = credit_domain_of(v);
-
-        if (credit_is_under(credit, d)) {
-            credit_requeue(credit, rq, v, now_ns);
-        } else if (v->key != credit_load(&d->used)) {
-            v->key = credit_load(&d->used);
-            heap_changed(&rq->over, &v->node, &credit_heap);
-            if (rq->over.root == &v->node)
-                break;
-        } else {
-            break;
-        }
-    }
-}
-
-/* The first that may run, after sending back those whose domains have become OVER or used their cap elsewhere. NULL: all are parked. */
-static struct credit_vcpu *credit_first(struct credit *credit, struct credit_queue *rq, uint64_t now_ns)
-{
-    credit_refresh(credit, rq, now_ns);
+        credit_requeue(credit, queue, credit_of_node(rq->parked.root), now_ns);
     for (;;) {
         struct credit_vcpu *v;
         struct credit_domain *d;
 
         if (!list_empty(&rq->boost))
             v = list_first_entry(&rq->boost, struct credit_vcpu, link);
-        else if (!list_empty(&rq->under))
-            v = list_first_entry(&rq->under, struct credit_vcpu, link);
-        else if (rq->over.root != NULL)
-            v = credit_of_node(rq->over.root);
+        else if (rq->share.root != NULL)
+            v = credit_of_node(rq->share.root);
         else
             return NULL;
         d = credit_domain_of(v);
-        if (credit_load(&d->cap) != 0 && credit_allowance(d, now_ns) <= 0)
-            credit_requeue(credit, rq, v, now_ns);
-        else if (v->class == CREDIT_UNDER && !credit_is_under(credit, d))
-            credit_requeue(credit, rq, v, now_ns);
-        else
+        if (credit_load(&d->cap) != 0 && credit_allowance(d, now_ns) <= 0) {
+            credit_requeue(credit, queue, v, now_ns);
+        } else if (v->class == CREDIT_SHARE && v->key != credit_load(&d->used)) {
+            v->key = credit_load(&d->used); /* it has run elsewhere meanwhile */
+            heap_changed(&rq->share, &v->node, &credit_heap);
+        } else {
             return v;
+        }
     }
 }
 
@@ -354,30 +342,49 @@ static void credit_settle(struct credit *credit, struct sched_queue *queue, uint
     rq->spent_ns = now_ns;
 }
 
-/* v has just been queued: how long may the running one go on? Only a boosted one ends a slice early, and not before the rate limit. */
+/* How long the running one is safe from boosted ones: until the rate limit, or the end of its own boost. */
+static uint64_t credit_safe_ns(const struct credit *credit, const struct credit_vcpu *running, uint64_t ran_ns)
+{
+    uint64_t limit_ns = credit_load(&credit->initial[CREDIT_RATELIMIT]);
+    uint64_t safe_ns = ran_ns < limit_ns ? limit_ns - ran_ns : 0, boost_ns = running->boost_ran_ns + ran_ns;
+
+    if (running->boosted && boost_ns < CREDIT_TICK_NS && CREDIT_TICK_NS - boost_ns > safe_ns)
+        safe_ns = CREDIT_TICK_NS - boost_ns;
+    return safe_ns;
+}
+
+/* v has just been queued: how long may the running one go on? */
 static uint64_t credit_run_on(const struct credit *credit, struct sched_queue *queue, const struct credit_vcpu *v, uint64_t now_ns)
 {
     struct credit_queue *rq = queue->data;
     uint64_t ran_ns = now_ns - queue->charged_ns, end_ns = rq->slice_end_ns;
+    const struct credit_vcpu *running;
 
     if (queue->running == NULL)
         return SCHED_KEEP;
+    running = queue->running->data;
     if (v->class == CREDIT_PARKED) {
         if (v->key < end_ns)
             end_ns = v->key;
-    } else if (v->class == CREDIT_BOOST && !((const struct credit_vcpu *)queue->running->data)->boosted) {
-        uint64_t limit_ns = credit_load(&credit->initial[CREDIT_RATELIMIT]);
+    } else if (v->class == CREDIT_BOOST) {
+        end_ns = now_ns + credit_safe_ns(credit, running, ran_ns);
+    } else if (rq->share.root == &v->node) {
+        int64_t lead_ns = credit_lead(credit_domain_of(running), credit_domain_of(v));
 
-        end_ns = ran_ns < limit_ns ? now_ns + limit_ns - ran_ns : now_ns;
-    } else {
-        uint64_t slice_ns = credit_load(&credit->initial[CREDIT_SLICE]);
-
-        end_ns = ran_ns < slice_ns ? now_ns + slice_ns - ran_ns : now_ns;
+        end_ns = now_ns + (lead_ns > 0 ? (uint64_t)lead_ns : 0) + CREDIT_TICK_NS;
     }
     if (end_ns >= rq->slice_end_ns)
         return SCHED_KEEP;
     rq->slice_end_ns = end_ns;
     return end_ns > now_ns ? end_ns - now_ns : 0;
+}
+
+/* On waking: it comes first if it has credit, or has had less than whoever runs here. */
+static bool credit_boost(const struct credit *credit, const struct sched_queue *queue, const struct credit_domain *d)
+{
+    if (credit_is_under(credit, d))
+        return true;
+    return queue->running != NULL && credit_lead(d, queue->running->domain->data) > 0;
 }
 
 static uint64_t credit_enqueue(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, enum sched_reason reason,
@@ -386,13 +393,15 @@ static uint64_t credit_enqueue(void *state, struct sched_queue *queue, struct sc
     struct credit *credit = state;
     struct credit_vcpu *v = vcpu->data;
 
-    if (reason == SCHED_WAKE) {
+    if (reason != SCHED_AGAIN) {
         credit_settle(credit, queue, now_ns);
-        credit_join(credit, v);
-        v->boosted = credit_is_under(credit, credit_domain_of(v));
+        credit_join(credit, v, credit_origin(credit, queue));
+    }
+    if (reason == SCHED_WAKE) {
+        v->boosted = credit_boost(credit, queue, credit_domain_of(v));
         v->boost_ran_ns = 0;
     }
-    credit_insert(credit, queue->data, v, now_ns);
+    credit_insert(credit, queue, v, now_ns);
     return credit_run_on(credit, queue, v, now_ns);
 }
 
@@ -418,29 +427,28 @@ static void credit_yield(void *state, struct sched_queue *queue, struct sched_vc
 
     v->boosted = false;
     v->yielded = true;
-    credit_insert(state, queue->data, v, now_ns);
+    credit_insert(state, queue, v, now_ns);
 }
 
-/* As long as its credit lasts, between a tick and a slice; what is left of its cap; and until somebody's cap is refilled. */
-static uint64_t credit_slice(const struct credit *credit, const struct sched_queue *queue, struct credit_vcpu *v, uint64_t now_ns)
+/* Until it has used a tick more than the next one; what is left of its cap; and until somebody's cap is refilled. */
+static uint64_t credit_slice(const struct credit *credit, const struct sched_queue *queue, const struct credit_vcpu *v, uint64_t now_ns)
 {
     const struct credit_queue *rq = queue->data;
     struct credit_domain *d = credit_domain_of(v);
     uint64_t slice_ns = credit_load(&credit->initial[CREDIT_SLICE]), left_ns;
-    int64_t credit_ns = credit_of(credit, d);
 
     if (queue->waiting == 1 && credit->cpu_count == 1) {
         slice_ns = SCHED_UNTIL_BLOCK;
     } else if (queue->waiting > 1) {
-        uint64_t tick_ns = slice_ns < CREDIT_TICK_NS ? slice_ns : CREDIT_TICK_NS;
+        int64_t lead_ns = rq->share.root != NULL && !v->boosted ? credit_lead(d, credit_domain_of(credit_of_node(rq->share.root))) : 0;
+        uint64_t turn_ns = (lead_ns > 0 ? (uint64_t)lead_ns : 0) + CREDIT_TICK_NS;
 
-        if (v->boosted || credit_ns < (int64_t)tick_ns)
-            slice_ns = tick_ns;
-        else if ((uint64_t)credit_ns < slice_ns)
-            slice_ns = (uint64_t)credit_ns;
+        slice_ns = turn_ns < slice_ns ? turn_ns : slice_ns;
     }
     if (credit_load(&d->cap) != 0) {
-        left_ns = (uint64_t)credit_allowance(d, now_ns) / (d->active != 0 ? d->active : 1);
+        uint32_t active = __atomic_load_n(&d->active, __ATOMIC_RELAXED);
+
+        left_ns = (uint64_t)credit_allowance(d, now_ns) / (active != 0 ? active : 1);
         if (left_ns < slice_ns)
             slice_ns = left_ns;
     }
@@ -453,13 +461,13 @@ static struct sched_decision credit_pick_next(void *state, struct sched_queue *q
 {
     struct credit *credit = state;
     struct credit_queue *rq = queue->data;
-    struct credit_vcpu *v = credit_first(credit, rq, now_ns), *polite = NULL;
+    struct credit_vcpu *v = credit_first(credit, queue, now_ns), *polite = NULL;
     uint64_t slice_ns;
 
     if (v != NULL && v->yielded) {
         polite = v;
         credit_remove(rq, polite);
-        v = credit_first(credit, rq, now_ns);
+        v = credit_first(credit, queue, now_ns);
     }
     if (v == NULL) {
         v = polite;
@@ -469,7 +477,7 @@ static struct sched_decision credit_pick_next(void *state, struct sched_queue *q
     }
     if (polite != NULL) {
         polite->yielded = false;
-        credit_insert(credit, rq, polite, now_ns);
+        credit_insert(credit, queue, polite, now_ns);
     }
     if (v == NULL)
         return (struct sched_decision){NULL, credit_of_node(rq->parked.root)->key - now_ns};
@@ -497,38 +505,45 @@ static void credit_charge(void *state, struct sched_queue *queue, struct sched_v
     }
 }
 
-/* One of the first few of a list that may go there. */
-static struct sched_vcpu *credit_movable(struct list_node *list, uint32_t cpu)
+/* One of the first few that may go there, after those that are boosted; of the others those that have used less than `limit`, if given. */
+static struct sched_vcpu *credit_movable(const struct credit_queue *rq, uint32_t cpu, const uint64_t *limit)
 {
+    struct heap_node *root = rq->share.root;
+    struct heap_node *looked[3] = {root, root != NULL ? root->left : NULL, root != NULL ? root->right : NULL};
     struct credit_vcpu *v;
     uint32_t looks = CREDIT_LOOKS;
 
-    list_for_each_entry(v, list, link) {
+    list_for_each_entry(v, &rq->boost, link) {
         if (sched_can_move(v->vcpu, cpu))
             return v->vcpu;
         if (--looks == 0)
             break;
     }
+    for (uint32_t i = 0; i < 3; i++) {
+        v = looked[i] != NULL ? credit_of_node(looked[i]) : NULL;
+        if (v != NULL && sched_can_move(v->vcpu, cpu) && (limit == NULL || (int64_t)(credit_load(&credit_domain_of(v)->used) - *limit) < 0))
+            return v->vcpu;
+    }
     return NULL;
 }
 
-/* Who is boosted or UNDER, for a pCPU that would run one who is OVER, or nobody; who is OVER, for one that would idle. */
+/* For a pCPU that would idle anybody; else who has used less by a tick than the one that would run there, and is not of the same domain. */
 static struct sched_vcpu *credit_steal(void *state, struct sched_queue *from, struct sched_queue *to, uint64_t now_ns)
 {
     struct credit *credit = state;
-    struct credit_queue *source = from->data, *target = to->data;
-    const struct credit_vcpu *own = credit_first(credit, target, now_ns);
-    struct sched_vcpu *vcpu;
+    const struct credit_vcpu *own = credit_first(credit, to, now_ns);
+    const struct credit_domain *d;
+    uint64_t limit;
 
-    if (own != NULL && own->class != CREDIT_OVER)
+    if (own != NULL && own->class == CREDIT_BOOST)
         return NULL;
-    credit_first(credit, source, now_ns); /* the heads of its lists are what they seem */
-    vcpu = credit_movable(&source->boost, to->cpu);
-    if (vcpu == NULL)
-        vcpu = credit_movable(&source->under, to->cpu);
-    if (vcpu == NULL && own == NULL && source->over.root != NULL && sched_can_move(credit_of_node(source->over.root)->vcpu, to->cpu))
-        vcpu = credit_of_node(source->over.root)->vcpu;
-    return vcpu;
+    if (credit_first(credit, from, now_ns) == NULL)
+        return NULL;
+    if (own == NULL)
+        return credit_movable(from->data, to->cpu, NULL);
+    d = credit_domain_of(own);
+    limit = credit_load(&d->used) - CREDIT_TICK_NS * CREDIT_UNIT / credit_load(&d->weight);
+    return credit_movable(from->data, to->cpu, &limit);
 }
 
 /* ---- Life and parameters ---- */
@@ -561,7 +576,6 @@ static void credit_queue_init(void *state, struct sched_queue *queue, uint64_t n
     (void)state;
     rq->spent_ns = now_ns;
     list_init(&rq->boost);
-    list_init(&rq->under);
 }
 
 static void credit_domain_insert(void *state, struct sched_domain *domain)
@@ -582,7 +596,7 @@ static void credit_vcpu_insert(void *state, struct sched_queue *queue, struct sc
     (void)queue, (void)now_ns;
     v->vcpu = vcpu;
     if (vcpu->place == SCHED_RUNNING)
-        credit_join(state, v); /* it was chosen by the module before this one */
+        credit_join(state, v, credit_load(&((const struct credit *)state)->fair)); /* it was chosen by the module before this one */
 }
 
 static void credit_vcpu_remove(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t now_ns)
@@ -591,22 +605,21 @@ static void credit_vcpu_remove(void *state, struct sched_queue *queue, struct sc
     credit_leave(state, vcpu->data);
 }
 
-/* Its credit, in time, stays what it is. */
+/* What it has used more or less than the average, in time, stays as it is. */
 static void credit_set_weight(struct credit *credit, struct credit_domain *d, uint64_t weight)
 {
     bool active = __atomic_load_n(&d->active, __ATOMIC_RELAXED) != 0;
-    uint64_t former = credit_load(&d->weight);
-    int64_t behind;
+    uint64_t former = credit_load(&d->weight), origin;
 
     if (former == weight)
         return;
     if (active)
         credit_domain_leave(credit, d);
-    behind = credit_behind_limited(credit, d, former);
-    __atomic_store_n(&d->used, credit_load(&credit->fair) - (uint64_t)(behind * (int64_t)former / (int64_t)weight), __ATOMIC_RELAXED);
+    origin = credit_load(&credit->fair);
+    __atomic_store_n(&d->used, origin + (uint64_t)((int64_t)(credit_near(d, origin) - origin) * (int64_t)former / (int64_t)weight), __ATOMIC_RELAXED);
     __atomic_store_n(&d->weight, weight, __ATOMIC_RELAXED);
     if (active)
-        credit_domain_join(credit, d);
+        credit_domain_join(credit, d, origin);
 }
 
 static void credit_param_set(void *state, const struct sched_target *target, uint32_t index, uint64_t value,
@@ -626,7 +639,7 @@ static void credit_param_set(void *state, const struct sched_target *target, uin
     }
     /* Called for each of its vCPUs, too: the parked ones may go. */
     if (index == CREDIT_CAP && target->vcpu != NULL && ((struct credit_vcpu *)target->vcpu->data)->class == CREDIT_PARKED)
-        credit_requeue(credit, target->queue->data, target->vcpu->data, now_ns);
+        credit_requeue(credit, target->queue, target->vcpu->data, now_ns);
 }
 
 static uint64_t credit_param_get(void *state, const struct sched_target *target, uint32_t index)

@@ -359,7 +359,7 @@ static struct sched_vcpu *edf_steal(void *state, struct sched_queue *from, struc
     struct heap_node *root = source->extra.root;
     struct heap_node *looked[3] = {root, root != NULL ? root->left : NULL, root != NULL ? root->right : NULL};
     struct edf_vcpu *v;
-    uint32_t looks = EDF_LOOKS;
+    uint32_t looks = EDF_LOOKS, members = source->extra.count;
 
     (void)state, (void)now_ns;
     list_for_each_entry(v, &source->away, away) {
@@ -368,8 +368,10 @@ static struct sched_vcpu *edf_steal(void *state, struct sched_queue *from, struc
         if (--looks == 0)
             break;
     }
-    if (source->extra.count <= target->extra.count)
-        return NULL;
+    if (from->running != NULL && ((const struct edf_vcpu *)from->running->data)->on_extra)
+        members++;
+    if (members < target->extra.count + 2)
+        return NULL; /* one less there would be one more here: it would only go to and fro, and perhaps never run */
     for (uint32_t i = 0; i < 3; i++) {
         v = looked[i] != NULL ? edf_of_extra(looked[i]) : NULL;
         if (v != NULL && !edf_promised(v) && sched_can_move(v->vcpu, to->cpu))

@@ -75,6 +75,24 @@ static inline uint64_t stride_quantum(const void *state)
     return __atomic_load_n(&((const struct stride *)state)->quantum_ns, __ATOMIC_RELAXED);
 }
 
+/*
+ * v joins with a pass that is `remain` from the global one (sign 1), or leaves (-1): the global pass follows, so that it stays the average by weight of those that are
+ * here. Else each would take a little of the balance along, and after many moves nobody would be near it.
+ */
+static inline void stride_balance(struct sched_queue *queue, const struct stride_vcpu *v, int64_t sign)
+{
+    struct stride_queue *rq = queue->data;
+    int64_t amount = sign * (int64_t)v->remain * (int64_t)v->weight, half;
+    uint64_t total = rq->weights;
+
+    if (queue->running != NULL)
+        total += ((const struct stride_vcpu *)queue->running->data)->weight;
+    if (total == 0)
+        return;
+    half = (int64_t)(total / 2);
+    rq->pass += (uint64_t)((amount >= 0 ? amount + half : amount - half) / (int64_t)total);
+}
+
 /* Let a pass advance by ran_ns of so much weight. */
 static inline void stride_advance(uint64_t *pass, uint64_t *carry, uint64_t ran_ns, uint64_t weight)
 {
@@ -123,6 +141,8 @@ static uint64_t stride_enqueue(void *state, struct sched_queue *queue, struct sc
         v->pass = rq->pass + v->remain;
     v->key = v->pass;
     stride_insert(rq, v);
+    if (reason != SCHED_AGAIN)
+        stride_balance(queue, v, 1);
     if (rq->heap.count > 1)
         return SCHED_KEEP; /* the running one has its quantum already */
     quantum_ns = stride_quantum(state);
@@ -139,6 +159,13 @@ static void stride_dequeue(void *state, struct sched_queue *queue, struct sched_
     stride_update(queue, now_ns);
     stride_remove(rq, v);
     v->remain = v->pass - rq->pass;
+    stride_balance(queue, v, -1);
+}
+
+static void stride_sleep(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t now_ns)
+{
+    (void)state, (void)now_ns;
+    stride_balance(queue, vcpu->data, -1);
 }
 
 /* Just behind whoever is first, for once. Its pass, and the claim that it gives, stay as they are. */
@@ -173,7 +200,7 @@ static void stride_charge(void *state, struct sched_queue *queue, struct sched_v
     (void)state;
     stride_update(queue, now_ns);
     stride_advance(&v->pass, &v->carry, ran_ns, v->weight);
-    v->remain = v->pass - rq->pass; /* in case it leaves now */
+    v->remain = v->pass - rq->pass; /* should it leave now */
 }
 
 static const struct sched_parameter stride_params[STRIDE_PARAMS] = {
@@ -288,6 +315,7 @@ const struct sched_ops sched_stride = {
     .yield = stride_yield,
     .pick_next = stride_pick_next,
     .charge = stride_charge,
+    .sleep = stride_sleep,
     .param_set = stride_param_set,
     .param_get = stride_param_get,
 };

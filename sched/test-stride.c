@@ -96,7 +96,7 @@ START_TEST(weights_can_change_while_running)
     a = add("a", 256, ENGINE_FOREVER, 0);
     b = add("b", 256, ENGINE_FOREVER, 0);
     engine_run(&engine, 1000 * MS);
-    assert_share(a, 0, 0.5, 1000 * MS, 0.01);
+    assert_share(a, 0, 0.5, 1000 * MS, 0.025); /* a quantum more or less */
     ck_assert_int_eq(sched_param_set(a->domain, NULL, "weight", 768), 0);
     ran_a = a->ran_ns;
     ran_b = b->ran_ns;
@@ -125,6 +125,7 @@ START_TEST(remain_is_kept_while_asleep)
 {
     struct engine_task *t;
     uint64_t remain;
+    int64_t distance;
 
     start(1);
     add("hog", 256, ENGINE_FOREVER, 0);
@@ -136,7 +137,10 @@ START_TEST(remain_is_kept_while_asleep)
     engine_run(&engine, t->wake_at_ns - 1);
     ck_assert_uint_eq(of(t)->remain, remain);
     engine_run(&engine, t->wake_at_ns);
-    ck_assert_uint_eq(of(t)->pass - ((struct stride_queue *)run_queue_of(0)->queue.data)->pass, remain);
+    /* The global pass went a quarter of the way towards it: that is its part of the weights. */
+    distance = (int64_t)(of(t)->pass - ((struct stride_queue *)run_queue_of(0)->queue.data)->pass);
+    ck_assert_int_le(distance - (int64_t)remain * 3 / 4, 1);
+    ck_assert_int_ge(distance - (int64_t)remain * 3 / 4, -1);
     stop();
 }
 END_TEST
@@ -153,8 +157,8 @@ START_TEST(time_asleep_is_not_saved_up)
     engine_run(&engine, 5000 * MS);
     ran_ns = hog->ran_ns;
     ck_assert_uint_eq(ran_ns, 5000 * MS);
-    engine_run(&engine, 5200 * MS);
-    assert_share(late, 0, 0.5, 200 * MS, 0.1);
+    engine_run(&engine, 5500 * MS);
+    assert_share(late, 0, 0.5, 500 * MS, 0.05);
     stop();
 }
 END_TEST

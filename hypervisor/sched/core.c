@@ -471,7 +471,7 @@ void sched_run(void)
     rq->runs++;
     if (rq->queue.running != NULL)
         put_running(rq, rq->queue.running, now_ns);
-    if (cpu_count > 1 && (rq->queue.waiting == 0 || now_ns >= rq->slice_end_ns))
+    if (cpu_count > 1 && (rq->queue.waiting == 0 || now_ns >= rq->pull_due_ns))
         now_ns = place_pull(rq, now_ns);
 
     chosen = choose(rq, &now_ns, &slice_ns);

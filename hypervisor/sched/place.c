@@ -9,6 +9,7 @@
 
 #define MOVE_LOOKS 16u
 #define PULL_TRIES 4u
+#define PULL_EVERY_NS (5 * NS_PER_MS) /* a busy pCPU looks around so often at most; an idle one at once */
 
 /* One time for two queues: the later of both. */
 static uint64_t common_now(struct run_queue *a, struct run_queue *b, uint64_t now_ns)
@@ -154,6 +155,7 @@ uint64_t place_pull(struct run_queue *rq, uint64_t now_ns)
     uint32_t least = active.steal == place_default_steal ? rq->queue.waiting : 0;
     uint64_t asked = cpu_bit(rq->queue.cpu);
 
+    rq->pull_due_ns = now_ns + PULL_EVERY_NS;
     for (uint32_t tries = 0; tries < PULL_TRIES; tries++) {
         struct run_queue *from = fullest(asked, least);
         struct sched_vcpu *s;

@@ -225,7 +225,7 @@ struct sched_ops {
     uint32_t (*pick_cpu)(void *state, const struct sched_machine *machine, const struct sched_vcpu *vcpu,
                          uint64_t now_ns);
     /*
-     * The pCPU of `to` is about to choose, because it has nobody to run or because a slice has ended: which of those waiting at `from`, a queue that runs
+     * The pCPU of `to` is about to choose; it has nobody to run, or it has not asked for some milliseconds: which of those waiting at `from`, a queue that runs
      * somebody, should it take over? Changes nothing: dequeue, move and enqueue (SCHED_TRANSFER) follow.
      * Returns: a vCPU that waits at `from` and for which sched_can_move(vcpu, to->cpu), or NULL: none; then the next fullest queue is
      * asked, a few in all. A wrong answer is ignored and counted. BOTH queues locked.
