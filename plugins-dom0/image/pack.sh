@@ -9,6 +9,7 @@
 set -eu
 output=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
 cd "$1"
+chmod 755 . # mktemp makes folders that nobody else may enter, and this one becomes /
 find . -exec touch -h -d @0 {} +
 find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --reproducible --quiet >"$output.partial"
 mv "$output.partial" "$output"
