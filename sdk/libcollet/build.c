@@ -163,6 +163,19 @@ static int put_file(const struct build *b, uint64_t offset, const struct file *f
 
 /* ---- Steps ---- */
 
+/* What the hypervisor would refuse in one breath, told apart. */
+static int check_name(const struct build *b)
+{
+    const char *name = b->plan->name, *c;
+
+    for (c = name; *c != '\0'; c++)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || strchr("._-+", *c) != NULL))
+            return collet_fail(b->c, -EINVAL, "\"%.64s\" is no name for a domain: it may have letters, digits and . _ - +", name);
+    if (c == name || c - name >= COLLET_NAME_MAX)
+        return collet_fail(b->c, -EINVAL, "\"%.64s\" is no name for a domain: it must have 1 to %u characters", name, COLLET_NAME_MAX - 1);
+    return 0;
+}
+
 static int create(struct build *b)
 {
     const struct collet_build *plan = b->plan;
@@ -172,24 +185,28 @@ static int create(struct build *b)
     };
     int rc;
 
-    if (strlen(plan->name) >= sizeof(arg.name))
-        return collet_explain(b->c, COLLET_OP_DOMAIN_CREATE, -EINVAL);
-    strcpy(arg.name, plan->name);
+    strcpy(arg.name, plan->name); /* check() has seen to its length */
     rc = collet_control(b->c, COLLET_OP_DOMAIN_CREATE, &arg, sizeof(arg));
     b->domid = arg.domid;
     b->shared_info_maddr = arg.shared_info_maddr;
     return rc < 0 ? rc : 0;
 }
 
-static int no_frames(const struct build *b)
+static int no_frames(const struct build *b, uint64_t free_frames)
+{
+    return collet_fail(b->c, -ENOMEM, "domain %s: there is not enough memory: it wants %llu MiB, and %llu MiB are free", b->plan->name,
+                       (unsigned long long)(b->layout.frames >> 8), (unsigned long long)(free_frames >> 8));
+}
+
+/* Before anything is made; somebody may still take it in the meantime. */
+static int check_memory(const struct build *b)
 {
     struct collet_machine m;
-    uint64_t wanted = b->layout.frames;
+    int rc = collet_machine(b->c, &m);
 
-    if (collet_machine(b->c, &m) != 0)
-        return collet_explain(b->c, COLLET_OP_DOMAIN_POPULATE, -ENOMEM);
-    return collet_fail(b->c, -ENOMEM, "domain %s: there is not enough memory: it wants %llu MiB, and the hypervisor had less; it has %llu MiB free now", b->plan->name,
-                       (unsigned long long)(wanted >> 8), (unsigned long long)(m.frames_free >> 8));
+    if (rc < 0)
+        return rc;
+    return m.frames_free < b->layout.frames ? no_frames(b, m.frames_free) : 0;
 }
 
 static int populate(struct build *b)
@@ -208,7 +225,7 @@ static int populate(struct build *b)
             rc = tell(b, (unsigned int)(300 * (pfn + n) / l->frames), "memory");
     }
     if (rc == -ENOMEM)
-        return no_frames(b);
+        return no_frames(b, pfn - n);
     if (rc < 0)
         return (int)rc;
     for (pfn = l->frames; pfn < l->p2m_frames * P2M_PER_FRAME; pfn++)
@@ -448,7 +465,9 @@ static int make(struct build *b, struct collet_built *built)
     b->p2m = collet_memory(b->c, b->layout.p2m_frames * PAGE_BYTES);
     if (b->p2m == NULL)
         return collet_fail(b->c, -ENOMEM, "out of memory for the list of the domain's frames");
-    rc = create(b);
+    rc = check_memory(b);
+    if (rc == 0)
+        rc = create(b);
     if (rc != 0)
         return rc;
     rc = fill(b, built);
@@ -498,7 +517,11 @@ static int check(struct build *b)
 
     if (plan->name == NULL || plan->image == NULL || plan->memory_frames == 0)
         return collet_fail(b->c, -EINVAL, "a domain needs a name, a kernel and memory");
-    if (plan->command_line != NULL && strlen(plan->command_line) >= MAX_GUEST_CMDLINE)
+    if (check_name(b) != 0)
+        return -EINVAL;
+    if (plan->vcpus < 1 || plan->vcpus > COLLET_VCPUS_MAX)
+        return collet_fail(b->c, -EINVAL, "domain %s: it cannot have %u vCPUs, but 1 to %u", plan->name, plan->vcpus, COLLET_VCPUS_MAX);
+    if (strlen(plan->command_line) >= MAX_GUEST_CMDLINE)
         return collet_fail(b->c, -EINVAL, "domain %s: its kernel command line is longer than %u bytes", plan->name, MAX_GUEST_CMDLINE - 1);
     if (plan->memory_frames_max != 0 && plan->memory_frames_max < plan->memory_frames)
         return collet_fail(b->c, -EINVAL, "domain %s: its maximum memory is less than its memory", plan->name);

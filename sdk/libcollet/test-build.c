@@ -390,7 +390,16 @@ START_TEST(not_enough_memory_says_how_much_there_is)
 {
     plan.memory_frames = (FAKE_FRAMES / MIB_FRAMES + 100) * MIB_FRAMES;
     ck_assert_int_eq(collet_domain_build(c, &plan, &built), -ENOMEM);
-    ck_assert_msg(strstr(collet_error(c), "it wants 196 MiB") != NULL, "%s", collet_error(c));
+    ck_assert_str_eq(collet_error(c), "domain guest: there is not enough memory: it wants 196 MiB, and 96 MiB are free");
+    check_nothing_left();
+    ck_assert_uint_eq(f->calls[COLLET_OP_DOMAIN_CREATE], 0);
+    /* Somebody else was quicker. */
+    plan.memory_frames = 20 * MIB_FRAMES;
+    f->fail_at = f->calls_all + 5;
+    f->fail_times = 1;
+    f->fail_rc = -ENOMEM;
+    ck_assert_int_eq(collet_domain_build(c, &plan, &built), -ENOMEM);
+    ck_assert_str_eq(collet_error(c), "domain guest: there is not enough memory: it wants 20 MiB, and 16 MiB are free");
     check_nothing_left();
 }
 END_TEST
@@ -422,7 +431,17 @@ START_TEST(bad_plans_are_refused_before_anything_is_made)
     check_refused(-EINVAL, "not a regular file");
     plan.ramdisk = ramdisk;
     plan.name = "a-name-of-more-than-thirty-one-bytes";
-    check_refused(-EINVAL, "1 to 31 letters");
+    check_refused(-EINVAL, "1 to 31 characters");
+    plan.name = "";
+    check_refused(-EINVAL, "1 to 31 characters");
+    plan.name = "two words";
+    check_refused(-EINVAL, "\"two words\" is no name for a domain: it may have");
+    plan.name = NULL;
+    check_refused(-EINVAL, "needs a name");
+    plan.name = "guest";
+    plan.vcpus = 65;
+    check_refused(-EINVAL, "cannot have 65 vCPUs");
+    plan.vcpus = 1;
     plan.name = "guest";
     ck_assert_uint_eq(f->calls[COLLET_OP_DOMAIN_CREATE], 0);
     build();
