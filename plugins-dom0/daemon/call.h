@@ -9,7 +9,9 @@
 
 struct call {
     void (*send)(struct call *call, json_t *line, int final); /* takes the reference */
-    void *arg;
+    /* Set by whoever works on the call, or NULL: the client has gone before the answer. The call goes on until it is answered. */
+    void (*gone)(void *gone_arg);
+    void *gone_arg;
 };
 
 void call_progress(struct call *call, unsigned int permille, const char *what);

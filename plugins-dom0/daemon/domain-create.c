@@ -124,7 +124,7 @@ static void create_failed(struct domain *domain, int rc, const char *message)
     domain->creator = domain->destroyer = NULL;
     domain_undo(domain);
     if (domain->unwanted)
-        log_note("%s: destroyed while it was being built", domain->name);
+        log_note("%s: ended while it was being built", domain->name);
     else
         log_error("%s: it could not be created: %s", domain->name, message);
     if (again) {
@@ -286,6 +286,18 @@ static bool name_free(struct domains *d, struct call *call, const char *name)
     return false;
 }
 
+/* Whoever wanted it has gone, by Ctrl-C perhaps: nothing is left of it. Once it runs it stays. */
+static void creator_gone(void *arg)
+{
+    struct domain *domain = arg;
+
+    if (domain->job == NULL)
+        return;
+    log_note("%s: whoever asked for it has gone", domain->name);
+    domain->unwanted = true;
+    domain->domains->s.backend->build_cancel(domain->job);
+}
+
 static void create_begin(struct domains *d, struct call *call, struct definition *def, bool paused)
 {
     struct domain *old = domain_by_name(d, def->name), *domain;
@@ -301,6 +313,8 @@ static void create_begin(struct domains *d, struct call *call, struct definition
     domain->definition = def;
     domain->paused = paused;
     domain->creator = call;
+    call->gone = creator_gone;
+    call->gone_arg = domain;
     log_note("%s: is being made from %s", domain->name, def->file);
     domain_build(domain);
 }

@@ -130,6 +130,9 @@ int domains_take_up(struct domains *d)
         domain->taken_up = true;
         take_up(domain, all, count);
     }
+    free(all); /* some of them are gone now */
+    all = NULL;
+    count = d->s.backend->list(d->s.backend->arg, &all);
     for (i = 0; i < count; i++)
         if (!(all[i].flags & (COLLET_DOMAIN_PRIVILEGED | COLLET_DOMAIN_DYING)) && domain_by_id(d, all[i].domid) == NULL && domain_by_name(d, all[i].name) == NULL)
             log_note("%s: domain %u is not ours: it is left alone", all[i].name, all[i].domid);

@@ -104,6 +104,8 @@ static void client_close(struct client *c)
         loop_unwatch(c->watch);
         close(c->fd);
         c->fd = -1;
+        if (c->busy && c->call.gone != NULL)
+            c->call.gone(c->call.gone_arg); /* answers from the loop, so the client is still here */
     }
     if (!c->busy)
         client_free(c);
@@ -187,6 +189,8 @@ static void client_send(struct call *call, json_t *line, int final)
     struct client *c = (struct client *)call;
 
     client_line(c, line);
+    if (final)
+        call->gone = NULL;
     if (c->server == NULL) {
         if (final)
             client_free(c);
@@ -220,6 +224,7 @@ static void client_request(struct client *c, const char *text, size_t length)
         return;
     }
     c->busy = true;
+    c->call.gone = NULL;
     c->server->request(c->server->arg, &c->call, request);
     json_decref(request);
 }

@@ -600,6 +600,22 @@ START_TEST(destroyed_while_being_built)
 }
 END_TEST
 
+START_TEST(the_creator_goes_away)
+{
+    struct answer *creator;
+
+    domains_op_create(domains, new_call(), "web.ini", DEFINITION("web"), false);
+    creator = last();
+    loop_step(loop, 0);
+    ck_assert_ptr_nonnull(creator->call.gone);
+    creator->call.gone(creator->call.gone_arg);
+    settle();
+    ck_assert(!ok(creator));
+    ck_assert_uint_eq(fake.count, 1);
+    ck_assert_uint_eq(state_files(), 0);
+}
+END_TEST
+
 /* ---- Ends ---- */
 
 START_TEST(an_end_follows_the_policy)
@@ -974,6 +990,7 @@ Suite *suite_domains(void)
     tcase_add_test(tcase, mistakes_make_nothing);
     tcase_add_loop_test(tcase, a_failure_at_any_step_leaves_nothing, 0, 5);
     tcase_add_test(tcase, destroyed_while_being_built);
+    tcase_add_test(tcase, the_creator_goes_away);
     tcase_add_test(tcase, an_end_follows_the_policy);
     tcase_add_test(tcase, crashing_again_and_again);
     tcase_add_test(tcase, a_restart_that_fails);

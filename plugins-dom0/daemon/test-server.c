@@ -301,13 +301,21 @@ START_TEST(half_closed_clients_get_their_answers)
 }
 END_TEST
 
+static void note_gone(void *arg)
+{
+    ++*(int *)arg;
+}
+
 START_TEST(clients_that_go)
 {
-    int fd = client();
+    int fd = client(), gone = 0;
 
     say(fd, "{\"op\":\"check\",\"text\":\"\"}\n");
+    held->gone = note_gone;
+    held->gone_arg = &gone;
     close(fd);
     rounds();
+    ck_assert_int_eq(gone, 1);
     call_progress(held, 1, "to nobody");
     call_result(held, NULL);
     held = NULL;
