@@ -6,25 +6,43 @@
 #include "client.h"
 #include "commands.h"
 #include "console.h"
+#include "format.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
 #define CONSOLE_LOG_FOLDER "/var/log/collet/console"
 
-static int print_log(struct cli *cli, const char *name)
+/* xenconsoled names them so. */
+static FILE *open_log(const char *name, char path[PATH_MAX])
 {
-    char path[256], buffer[8192];
+    snprintf(path, PATH_MAX, CONSOLE_LOG_FOLDER "/guest-%s.log", name);
+    return fopen(path, "re");
+}
+
+/* A number stands for the name of that domain; any other word may be a domain that has ended. */
+static int print_log(struct cli *cli, const char *word)
+{
+    struct collet_domain_info info;
+    char path[PATH_MAX], buffer[8192];
+    uint64_t number;
     FILE *file;
     size_t n;
 
-    if (strchr(name, '/') != NULL)
-        return cli_fail(cli, CLI_NO_SUCH, "ESRCH", "no domain '%s'", name);
-    snprintf(path, sizeof(path), CONSOLE_LOG_FOLDER "/%s.log", name);
-    file = fopen(path, "r");
+    if (strchr(word, '/') != NULL)
+        return cli_fail(cli, CLI_NO_SUCH, "ESRCH", "no domain '%s'", word);
+    if (parse_u64(word, &number) == 0) {
+        int exit = cli_domain(cli, word, &info);
+
+        if (exit != 0)
+            return exit;
+        word = info.name;
+    }
+    file = open_log(word, path);
     if (file == NULL)
-        return cli_fail(cli, cli_exit_of(errno), cli_error_name(errno), "%s: %s", path, strerror(errno));
+        return cli_fail(cli, cli_exit_of(errno), cli_error_name(errno), "no console of '%s' was logged (%s: %s)", word, path, strerror(errno));
     while ((n = fread(buffer, 1, sizeof(buffer), file)) > 0)
         fwrite(buffer, 1, n, cli->out);
     fclose(file);
@@ -68,7 +86,7 @@ const struct cli_command cmd_console = {
     .summary = "Attach to a domain's console",
     .description = "Ctrl-] detaches; the guest notices nothing. The command ends when the domain does. Input may come from a pipe:\n"
                    "then it is sent as it is, and the command ends after the last output that follows. Everything that a console\n"
-                   "shows is also kept in " CONSOLE_LOG_FOLDER "/NAME.log.",
+                   "shows is also kept in " CONSOLE_LOG_FOLDER "/guest-NAME.log.",
     .examples = "  collet console web\n  echo uptime | collet console web --idle 3\n  collet console web --log | less",
     .options = console_command_options,
     .complete = "domains",

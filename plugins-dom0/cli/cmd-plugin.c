@@ -69,11 +69,11 @@ static void print_settings_and_messages(struct cli *cli, const json_t *plugin)
     char text[FORMAT_BYTES];
     size_t i;
 
-    fputs("\nSettings:\n", cli->out);
+    fprintf(cli->out, "\nSettings:%s\n", json_array_size(json_object_get(plugin, "settings")) == 0 ? " none" : "");
     json_array_foreach(json_object_get(plugin, "settings"), i, entry)
         fprintf(cli->out, "  [%s] %s = %s   (line %" PRIu64 ")\n", client_text(entry, "section"), client_text(entry, "key"), client_text(entry, "value"),
                 client_number(entry, "line"));
-    fputs("\nMessages:\n", cli->out);
+    fprintf(cli->out, "\nMessages:%s\n", json_array_size(json_object_get(plugin, "messages")) == 0 ? " none" : "");
     json_array_foreach(json_object_get(plugin, "messages"), i, entry)
         fprintf(cli->out, "  %s %s: %s\n", format_uptime(text, client_number(entry, "at_ns")), client_text(entry, "level"), client_text(entry, "text"));
 }
@@ -92,7 +92,7 @@ static int plugin_show_run(struct cli *cli, const struct cli_args *args)
         if (*client_text(plugin, "last_error") != 0)
             fprintf(cli->out, "last error: %s\n", client_text(plugin, "last_error"));
         if (*client_text(plugin, "help") != 0)
-            fprintf(cli->out, "\n%s\n", client_text(plugin, "help"));
+            fprintf(cli->out, "\nWhat it can be told:\n%s\n", client_text(plugin, "help"));
         print_values(cli, json_object_get(plugin, "values"));
         print_settings_and_messages(cli, plugin);
     }

@@ -150,6 +150,16 @@ static int load_params(struct cli *cli, struct params *p)
     return rc < 0 ? cli_fail_collet(cli, rc, "parameters of the scheduler") : 0;
 }
 
+/* Times may be named without the unit of the hypervisor: warp for warp_ns. */
+static bool is_param(const struct collet_sched_param *p, const char *word, size_t length)
+{
+    size_t whole = strlen(p->name);
+
+    if (memcmp(p->name, word, length < whole ? length : whole) != 0)
+        return false;
+    return whole == length || (whole == length + 3 && strcmp(p->name + length, "_ns") == 0);
+}
+
 static const struct collet_sched_param *find_param(struct cli *cli, const struct params *p, const char *name, size_t length)
 {
     const char *names[128], *near;
@@ -157,7 +167,7 @@ static const struct collet_sched_param *find_param(struct cli *cli, const struct
     size_t known = 0;
 
     for (int i = 0; i < p->count; i++)
-        if (strlen(p->list[i].name) == length && memcmp(p->list[i].name, name, length) == 0)
+        if (is_param(&p->list[i], name, length))
             return &p->list[i];
     for (int i = 0; i < p->count && known < 128; i++)
         names[known++] = p->list[i].name;
@@ -378,7 +388,7 @@ static int take_target(struct cli *cli, const struct params *p, const struct cli
     if (args->count == 0 || strchr(args->words[0], '=') != NULL)
         return 0;
     for (int i = 0; i < p->count; i++)
-        if (strcmp(args->words[0], p->list[i].name) == 0)
+        if (is_param(&p->list[i], args->words[0], strlen(args->words[0])))
             return 0;
     exit = cli_domain_vcpu(cli, args->words[0], &info, &vcpu);
     if (exit != 0)
@@ -558,8 +568,8 @@ const struct cli_command cmd_sched_set = {
     .name = "sched set",
     .arguments = "[DOMAIN[/VCPU]] PARAMETER=VALUE...",
     .summary = "Set parameters of the scheduler; all of them or none",
-    .description = TARGET_TEXT "\nTimes take a unit: 10ms, 500us, 1s; without one they are nanoseconds.",
-    .examples = "  collet sched set web weight=512\n  collet sched set web/0 warp=5ms warp_limit=1ms\n  collet sched set allowance=2ms",
+    .description = TARGET_TEXT "\nTimes take a unit: 10ms, 500us, 1s; without one they are nanoseconds. warp is short for warp_ns.",
+    .examples = "  collet sched set web weight=512\n  collet sched set web/0 warp_ns=5ms warp_limit_ns=1ms\n  collet sched set allowance_ns=2ms",
     .complete = "targets settings",
     .least = 1,
     .most = -1,

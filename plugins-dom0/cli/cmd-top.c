@@ -9,6 +9,7 @@
 #include "top.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <ctype.h>
 #include <ncursesw/curses.h>
 #include <stdlib.h>
@@ -63,7 +64,7 @@ static void head_lines(const struct view *v, char lines[3][192])
                : strcmp(state, "paused") == 0                                  ? 2
                                                                                : 3]++;
     }
-    snprintf(lines[0], sizeof(lines[0]), "collet top  up %s  %d domains: %d running, %d blocked, %d paused, %d other", format_uptime(up, m->now_ns),
+    snprintf(lines[0], sizeof(lines[0]), "collet top  up %s  domains %d: %d running, %d blocked, %d paused, %d other", format_uptime(up, m->now_ns),
              v->after.count, states[0], states[1], states[2], states[3]);
     snprintf(lines[1], sizeof(lines[1]), "CPUs %u: %.1f%% of %u%% busy   Mem: %" PRIu64 " MiB, %" PRIu64 " free, hypervisor %.1f", m->cpus,
              top_busy_percent(&v->before, &v->after), m->cpus * 100, m->frames_total / 256, m->frames_free / 256, (double)m->frames_hypervisor / 256);
@@ -72,28 +73,32 @@ static void head_lines(const struct view *v, char lines[3][192])
              s->dropped);
 }
 
-#define TOP_TITLES "NAME<|ID>|STATE<|CPU%>|WAIT%>|TIME(s)>|MEM(MiB)>|MAX(MiB)>|VCPUS>|WAKES/s>|DISP/s>|MIGR/s>|P99>"
+#define TOP_TITLES "NAME<|ID>|STATE<|CPU%>|WAIT%>|P99>|WAKES/s>|DISP/s>|MIGR/s>|TIME(s)>|MEM(MiB)>|MAX(MiB)>|VCPUS>"
 
-static void add_row(struct table *t, const struct top_row *r)
+static void add_row(struct table *t, const struct top_row *r, int name_width)
 {
     char text[FORMAT_BYTES];
 
-    table_cell(t, "%s", r->name);
+    /* As top and xentop do it: a plus sign stands for what did not fit. */
+    if ((int)strlen(r->name) > name_width)
+        table_cell(t, "%.*s+", name_width - 1, r->name);
+    else
+        table_cell(t, "%s", r->name);
     table_cell(t, "%u", r->domid);
     table_cell(t, "%s", r->state);
     table_cell(t, "%.1f", r->cpu_percent);
     table_cell(t, "%.1f", r->wait_percent);
+    table_cell(t, "%s", r->p99_ns != 0 ? format_duration(text, r->p99_ns) : "-");
+    table_cell(t, "%.0f", r->wakes);
+    table_cell(t, "%.0f", r->dispatches);
+    table_cell(t, "%.0f", r->migrations);
     table_cell(t, "%.1f", (double)r->run_ns / 1e9);
     table_cell(t, "%" PRIu64, r->frames / 256);
     table_cell(t, "%" PRIu64, r->frames_max / 256);
     table_cell(t, "%u", r->vcpus);
-    table_cell(t, "%.0f", r->wakes);
-    table_cell(t, "%.0f", r->dispatches);
-    table_cell(t, "%.0f", r->migrations);
-    table_cell(t, "%s", r->p99_ns != 0 ? format_duration(text, r->p99_ns) : "-");
 }
 
-static void print_table(const struct view *v, FILE *out)
+static void print_table(const struct view *v, FILE *out, int name_width)
 {
     struct table *t = table_new(TOP_TITLES);
     struct top_row *rows;
@@ -101,7 +106,7 @@ static void print_table(const struct view *v, FILE *out)
 
     rows = top_rows(&v->before, &v->after, v->order, v->per_vcpu, &count);
     for (int i = 0; rows != NULL && i < count; i++)
-        add_row(t, &rows[i]);
+        add_row(t, &rows[i], name_width);
     table_end(t, out, NULL);
     free(rows);
 }
@@ -146,7 +151,7 @@ static void print_round(struct cli *cli, const struct view *v, bool first)
         fputc('\n', cli->out);
     for (int i = 0; i < 3; i++)
         fprintf(cli->out, "%s\n", lines[i]);
-    print_table(v, cli->out);
+    print_table(v, cli->out, INT_MAX);
     fflush(cli->out);
 }
 
@@ -183,7 +188,7 @@ static const char *const help_lines[] = {
     "h  this help          space  now            q  quit",
     "",
     "CPU%   running, of one CPU          WAIT%  runnable, while others ran",
-    "P99    99% of the dispatches of the last interval came within this time",
+    "P99    99% of the wake-ups of the last interval ran within this time",
     NULL,
 };
 
@@ -231,7 +236,7 @@ static void draw_table(struct view *v, int line)
 
     if (out == NULL)
         return;
-    print_table(v, out);
+    print_table(v, out, COLS >= 130 ? INT_MAX : 16);
     fclose(out);
     for (char *c = text; *c != 0; c++)
         rows += *c == '\n';
@@ -371,7 +376,7 @@ const struct cli_command cmd_top = {
     .name = "top",
     .arguments = "",
     .summary = "Show domains by what they use, live",
-    .description = "WAIT% is the time that vCPUs were runnable while others ran; P99 bounds 99% of the dispatch latencies of the\n"
+    .description = "WAIT% is the time that vCPUs were runnable while others ran; P99 bounds 99% of the wake-up latencies of the\n"
                    "last interval. Keys: h lists them. With --json: a line of JSON each interval.",
     .examples = "  collet top\n  collet top --batch -n 3 -d 1\n  collet top --sort latency --vcpus",
     .options = options,

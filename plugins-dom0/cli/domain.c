@@ -99,12 +99,13 @@ const char *domain_state(const struct collet_domain_info *info, const struct col
 
 void domain_state_letters(const struct collet_domain_info *info, const struct collet_vcpu_info *vcpus, int count, char letters[7])
 {
-    bool ended = (info->flags & (COLLET_DOMAIN_DYING | COLLET_DOMAIN_SHUT_DOWN | COLLET_DOMAIN_CRASHED | COLLET_DOMAIN_BUILDING)) != 0;
+    /* What the vCPUs would do is no news of a domain that may not. */
+    bool stopped = (info->flags & ~(uint32_t)(COLLET_DOMAIN_PRIVILEGED | COLLET_DOMAIN_BOOT_MODULE)) != 0;
 
     strcpy(letters, "------");
-    if (!ended && any_vcpu(vcpus, count, COLLET_VCPU_RUNNING))
+    if (!stopped && any_vcpu(vcpus, count, COLLET_VCPU_RUNNING))
         letters[0] = 'r';
-    if (!ended && all_blocked(vcpus, count))
+    if (!stopped && all_blocked(vcpus, count))
         letters[1] = 'b';
     if (info->flags & (COLLET_DOMAIN_PAUSED | COLLET_DOMAIN_BUILDING))
         letters[2] = 'p';

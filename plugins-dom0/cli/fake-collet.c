@@ -20,6 +20,7 @@ static const struct collet_sched_param bvt_params[] = {
     { "warp", "how far it may borrow", COLLET_PARAM_NS, COLLET_SCOPE_DOMAIN | COLLET_SCOPE_VCPU, 0, 60000000000ull, 0 },
     { "allowance", "least time between switches", COLLET_PARAM_NS, COLLET_SCOPE_MODULE, 100000, 1000000000, 5000000 },
     { "boost", "a switch", COLLET_PARAM_BOOL, COLLET_SCOPE_DOMAIN, 0, 1, 0 },
+    { "grain_ns", "a time", COLLET_PARAM_NS, COLLET_SCOPE_MODULE, 0, 1000000000, 1000 },
 };
 
 static void add_domain(uint32_t domid, const char *name, uint32_t vcpus, uint32_t flags)
@@ -299,7 +300,7 @@ int collet_sched_params(struct collet *c, const char *module, struct collet_sche
     (void)c;
     (void)module;
     *params = copy(bvt_params, sizeof(bvt_params));
-    return 4;
+    return 5;
 }
 
 int collet_sched_status(struct collet *c, struct collet_sched_status *status)
@@ -324,7 +325,7 @@ int collet_sched_get(struct collet *c, const char *module, struct collet_sched_v
         struct collet_sched_value *v = &values[*failed];
         bool found = false;
 
-        for (size_t i = 0; i < 4 && !found; i++)
+        for (size_t i = 0; i < 5 && !found; i++)
             if (strcmp(v->name, bvt_params[i].name) == 0) {
                 v->value = bvt_params[i].initial;
                 found = true;

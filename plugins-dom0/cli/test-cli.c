@@ -20,7 +20,7 @@ START_TEST(list_has_the_columns_of_xl)
     ck_assert_str_eq(said, "Name                             ID  Mem(MiB)  VCPUs  State   Time(s)\n"
                            "Domain0                           0       256      2  r-----      1.5\n"
                            "web                               3       256      2  r-----      1.5\n"
-                           "db                                4       256      1  -bp---      1.5\n"
+                           "db                                4       256      1  --p---      1.5\n"
                            "a-name-of-thirty-one-characters  12       256      1  ---sc-      1.5\n");
     ck_assert_str_eq(complained, "");
 }
@@ -236,6 +236,11 @@ START_TEST(values_are_set_at_once_with_units)
     ck_assert_str_eq(said, "weight=512\nwarp=5ms\nboost=yes\n");
     ck_assert_int_eq(run("sched get web weight"), 0);
     ck_assert_str_eq(said, "weight=512\n");
+    ck_assert_int_eq(run("sched set grain=3ms"), 0); /* grain_ns */
+    ck_assert_str_eq(fake.values[5].name, "grain_ns");
+    ck_assert_int_eq(run("sched get grain"), 0);
+    ck_assert_str_eq(said, "grain_ns=3ms\n");
+    ck_assert_int_eq(run("sched set web grai=3ms"), 3);
     ck_assert_int_eq(run("sched get weight"), 0);
     ck_assert_str_eq(said, "weight=256\n");
 }
@@ -305,7 +310,7 @@ START_TEST(top_in_batch)
     ck_assert_int_eq(run("top --batch -n 2 -d 0.01"), 0);
     ck_assert_ptr_nonnull(strstr(said, "collet top  up 00:01:"));
     ck_assert_ptr_nonnull(strstr(said, "Scheduler bvt"));
-    ck_assert_ptr_nonnull(strstr(said, "web                               3  r-----  40.0   10.0"));
+    ck_assert_ptr_nonnull(strstr(said, "web                               3  r-----  40.0   10.0  16us       50"));
     ck_assert_int_eq(run("top -n 1 -d 0.01 --json --vcpus"), 0);
     ck_assert_ptr_nonnull(strstr(said, "\"name\":\"web/1\""));
     ck_assert_ptr_nonnull(strstr(said, "\"latency_p99_ns\":16000"));

@@ -33,7 +33,7 @@ struct top_row {
     uint64_t frames, frames_max;
     uint32_t vcpus;
     double wakes, dispatches, migrations;
-    uint64_t p99_ns; /* dispatch latency in the interval; 0: no dispatch */
+    uint64_t p99_ns; /* of wake-ups in the interval; 0: there was none */
 };
 
 enum top_order { TOP_BY_CPU, TOP_BY_MEMORY, TOP_BY_NAME, TOP_BY_ID, TOP_BY_WAKES, TOP_BY_LATENCY, TOP_BY_WAIT, TOP_ORDERS };

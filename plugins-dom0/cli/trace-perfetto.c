@@ -3,7 +3,7 @@
  * Perfetto's own trace format: a Trace message of TracePacket messages, of which only these fields are needed (perfetto's protos/perfetto/trace give the numbers):
  *     Trace            1 packet
  *     TracePacket      8 timestamp  10 trusted_packet_sequence_id  11 track_event  13 sequence_flags  60 track_descriptor
- *     TrackDescriptor  1 uuid  2 name  3 process { 1 pid  6 process_name }  5 parent_uuid  12 sibling_order_rank
+ *     TrackDescriptor  1 uuid  2 name  3 process { 1 pid  6 process_name }  5 parent_uuid  11 child_ordering (3 by rank)  12 sibling_order_rank
  *     TrackEvent       4 debug_annotations { 10 name  3 uint_value }  9 type (1 begin, 2 end, 3 instant)  11 track_uuid  22 categories  23 name
  * Times are nanoseconds of the hypervisor's clock, which Perfetto takes for its boot clock: both count from boot.
  * Contract: trace.h. Tests: test-trace.c, which decodes what is written.
@@ -105,6 +105,7 @@ static void perfetto_group(struct trace_out *o, uint32_t group, const char *name
     put_text(&process, 6, name);
     put_uint(&descriptor, 1, group_uuid(group));
     put_message(&descriptor, 3, &process);
+    put_uint(&descriptor, 11, 3);
     write_descriptor(o, &descriptor);
 }
 
