@@ -654,7 +654,7 @@ static uint64_t credit_param_get(void *state, const struct sched_target *target,
 
 const struct sched_ops sched_credit = {
     .name = "credit",
-    .summary = "credit: shares by weight over all pCPUs, caps, boosted wake-ups",
+    .summary = "shares by weight over all pCPUs, caps, boosted wake-ups",
     .state_bytes = sizeof(struct credit),
     .queue_bytes = sizeof(struct credit_queue),
     .domain_bytes = sizeof(struct credit_domain),

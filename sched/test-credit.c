@@ -119,6 +119,52 @@ START_TEST(what_cannot_be_used_is_shared_by_the_others)
 }
 END_TEST
 
+/* One that has a pCPU to itself is far ahead of all others: they still share theirs by weight. And when it has to share, it is not made to wait for that. */
+START_TEST(weights_hold_among_pinned_ones)
+{
+    struct engine_task *alone, *t[3];
+    uint64_t ran_ns;
+
+    start(2);
+    alone = add("alone", 256, ENGINE_FOREVER, 0);
+    vcpu_set_affinity(alone->vcpu, 1);
+    for (int i = 0; i < 3; i++) {
+        t[i] = add("t", 256u << i, ENGINE_FOREVER, 0);
+        vcpu_set_affinity(t[i]->vcpu, 2);
+    }
+    engine_run(&engine, 30000 * MS);
+    assert_share(alone, 0, 1, 30000 * MS, 0.01);
+    for (int i = 0; i < 3; i++)
+        assert_share(t[i], 0, (double)(1 << i) / 7, 30000 * MS, 0.01);
+    vcpu_set_affinity(alone->vcpu, 2);
+    host_on_cpu(0);
+    softirq_raise(SOFTIRQ_SCHEDULE);
+    engine_run(&engine, 30500 * MS);
+    ran_ns = alone->ran_ns;
+    engine_run(&engine, 40500 * MS);
+    assert_share(alone, ran_ns, 1.0 / 8, 10000 * MS, 0.15);
+    stop();
+}
+END_TEST
+
+/* Slices that never come to their end, because somebody wakes all the time, do not keep a pCPU from looking for those who have had less. */
+START_TEST(shares_even_out_beside_many_wakers)
+{
+    struct engine_task *t[3];
+
+    start(2);
+    engine.seed = 19;
+    for (int i = 0; i < 3; i++)
+        t[i] = add("hog", 256, ENGINE_FOREVER, 0);
+    for (int i = 0; i < 6; i++)
+        add("io", 256, 200 * US, 3 * MS)->random = true;
+    engine_run(&engine, 20000 * MS);
+    for (int i = 1; i < 3; i++)
+        assert_share(t[i], 0, (double)t[0]->ran_ns / 20e9, 20000 * MS, 0.05);
+    stop();
+}
+END_TEST
+
 /* The weight is the domain's: four vCPUs have no more than one. */
 START_TEST(a_domain_has_one_account_for_all_its_vcpus)
 {
@@ -437,6 +483,8 @@ Suite *suite_credit(void)
     tcase_add_test(tc, shares_are_of_the_whole_machine);
     tcase_add_test(tc, weights_hold_across_pcpus);
     tcase_add_test(tc, what_cannot_be_used_is_shared_by_the_others);
+    tcase_add_test(tc, weights_hold_among_pinned_ones);
+    tcase_add_test(tc, shares_even_out_beside_many_wakers);
     tcase_add_test(tc, a_domain_has_one_account_for_all_its_vcpus);
     tcase_add_loop_test(tc, caps_hold, 0, 4);
     tcase_add_test(tc, a_cap_is_a_limit_for_all_vcpus_together_and_no_promise);
