@@ -28,6 +28,7 @@ struct run_queue {
     uint64_t slice_end_ns;    /* of queue.running; UINT64_MAX: none */
     uint64_t slice_timer_ns;  /* when slice_timer fires; may be before slice_end_ns, then it is armed again. UINT64_MAX: not armed */
     uint64_t watch_due_ns;
+    uint64_t patient_until_ns; /* the machine stood still; nobody is called starved before */
     uint64_t pull_due_ns; /* when it may look for somebody to take over even though it has somebody to run */
     struct timer slice_timer, watchdog_timer;
     uint32_t homed;           /* vCPUs at home here */

@@ -316,6 +316,29 @@ START_TEST(machine_that_stood_still_is_no_fault)
 }
 END_TEST
 
+/* The one of least weight runs while the machine stands still; by its weight it then waits for longer than the bound. */
+START_TEST(debt_from_a_stall_is_no_fault)
+{
+    struct vcpu *light;
+
+    host_machine_start(1, "bad");
+    wrong = GOOD;
+    for (int i = 0; i < 3; i++)
+        engine_add(&engine, "hog", NULL, ENGINE_FOREVER, 0);
+    engine_run(&engine, 100 * MS);
+    light = cpus[0].current;
+    victim = &light->sched;
+    wrong = STARVES; /* what a debt looks like from outside */
+    host_clock_skip(100 * MS);
+    engine_run(&engine, host_now_ns + 8000 * MS);
+    ck_assert_str_eq(sched_active_name(), "bad");
+    ck_assert_uint_gt(host_now_ns - victim->waiting_since_ns, 7000 * MS);
+    engine_run(&engine, host_now_ns + 4000 * MS); /* but that is more than any weights would explain */
+    ck_assert_str_eq(sched_active_name(), "fallback");
+    unload();
+}
+END_TEST
+
 START_TEST(incomplete_table_is_refused_by_name)
 {
     load(1);
@@ -341,6 +364,7 @@ Suite *suite_bad_modules(void)
     tcase_add_test(tc, parking_longer_than_declared_is_a_fault);
     tcase_add_loop_test(tc, bad_placement_is_counted_only, 0, 5);
     tcase_add_test(tc, machine_that_stood_still_is_no_fault);
+    tcase_add_test(tc, debt_from_a_stall_is_no_fault);
     tcase_add_test(tc, incomplete_table_is_refused_by_name);
     suite_add_tcase(s, tc);
     return s;
