@@ -11,7 +11,7 @@
 
 struct boot_options boot_options = {
     .console_com1 = true,
-    .watchdog_ms = 1000,
+    .watchdog_ms = 5000,
     .smap = true,
 };
 

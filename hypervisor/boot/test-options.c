@@ -55,7 +55,7 @@ START_TEST(empty_line_leaves_defaults)
     ck_assert(boot_options.console_com1);
     ck_assert(boot_options.smap);
     ck_assert(!boot_options.noreboot);
-    ck_assert_uint_eq(boot_options.watchdog_ms, 1000);
+    ck_assert_uint_eq(boot_options.watchdog_ms, 5000);
     ck_assert_uint_eq(boot_options.dom0_mem_bytes, 0);
     ck_assert_uint_eq(boot_options.dom0_max_vcpus, 0);
     ck_assert_str_eq(boot_options.sched, "");
@@ -123,7 +123,7 @@ START_TEST(malformed_values_are_reported_and_left_out)
         ck_assert_uint_eq(boot_options.dom0_mem_bytes, 0);
         ck_assert_uint_eq(boot_options.dom0_max_vcpus, 0);
         ck_assert_uint_eq(boot_options.maxcpus, defaults.maxcpus);
-        ck_assert_uint_eq(boot_options.watchdog_ms, 1000);
+        ck_assert_uint_eq(boot_options.watchdog_ms, 5000);
         ck_assert(!boot_options.noreboot);
         ck_assert(boot_options.console_com1);
         ck_assert_int_eq(options_log_threshold, LOG_INFO);

@@ -12,7 +12,7 @@ struct boot_options {
     uint64_t dom0_mem_bytes;   /* dom0_mem=SIZE (K, M, G suffix); 0: all that is left */
     uint32_t dom0_max_vcpus;   /* dom0_max_vcpus=N; 0: as many as pCPUs */
     char sched[32];            /* sched=NAME; empty: the first module of sched/index.c */
-    uint32_t watchdog_ms;      /* watchdog=MS; 1000 unless told, 0 turns the scheduler watchdog off */
+    uint32_t watchdog_ms;      /* watchdog=MS; 5000 unless told, 0 turns the scheduler watchdog off */
     bool noreboot;             /* noreboot: halt after a crash, with the report on the screen; with `noreboot=exit` power off instead */
     bool noreboot_exit;
     bool smap_asked;           /* smap was given: even where it is known not to work */
