@@ -13,6 +13,9 @@ $(BENCH_INITRD): $(BUILD)/bench/bench $(DOM0_INITRD) plugins-dom0/image/pack.sh
 	@cp $(DEBIAN)/packages/$$(sed 's/^[^ ]* \([^ ]*\) .*/\1/' $(DEBIAN)/version)/bin/busybox $(@D)/stage/bin/sh
 	@plugins-dom0/image/pack.sh $(@D)/stage $@
 
-.PHONY: bench
-bench: hypervisor $(DOM0_KERNEL) $(BENCH_INITRD) $(DRIVE) ##- count instructions natively, under Debian's Xen and on Collet, side by side (ROWS="pipe read" SYSTEMS=collet)
+.PHONY: bench bench-create
+bench: hypervisor $(DOM0_KERNEL) $(BENCH_INITRD) $(DRIVE) $(if $(ROWS),,dom0) ##- count instructions natively, under Debian's Xen and on Collet, side by side, and of making domains (ROWS="pipe read" SYSTEMS=collet)
 	@tests/bench/run.sh $(ROWS)
+	@$(if $(ROWS),:,tests/bench/create.sh)
+bench-create: hypervisor $(DOM0_KERNEL) dom0 $(DRIVE) ##- only that of making domains, and of scheduling beside many (PARTS="first tick spin")
+	@tests/bench/create.sh
