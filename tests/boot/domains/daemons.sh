@@ -4,7 +4,7 @@
 # In Domain0: plugins come, go and misbehave; daemons are killed; guests notice nothing.
 . /test/lib.sh
 
-definition web "vcpus = 1" "share = 60" "cmdline = console=hvc0 pci=off quiet domu.name=web domu.run=latency"
+definition web "vcpus = 1" "cmdline = console=hvc0 pci=off quiet domu.name=web domu.run=latency"
 check "a guest" sh -c 'limit=120; timeout 120 collet create /tmp/web.ini'
 check "it speaks" within 60 spoke web 'domU: hello web'
 tiny busy "" 

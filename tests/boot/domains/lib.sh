@@ -60,10 +60,11 @@ state_is() { # DOMAIN STATE|STATE...
     return 1
 }
 
-console_of() { cat "/var/log/collet/console/$1.log" 2>/dev/null; }
-# spoke NAME TEXT: its console's log has that since console_mark.
-console_mark() { marked=$(console_of "$1" | wc -c); }
-spoke() { console_of "$1" | tail -c +"$((${marked:-0} + 1))" | grep -qE "$2"; }
+# xenconsoled's log of its console.
+console_of() { cat "/var/log/collet/console/guest-$1.log" 2>/dev/null; }
+# spoke NAME TEXT: its console's log has that, and since `console_mark NAME` if there was one.
+console_mark() { console_of "$1" | wc -c >"/tmp/mark.$1"; }
+spoke() { console_of "$1" | tail -c +"$(($(cat "/tmp/mark.$1" 2>/dev/null || echo 0) + 1))" | grep -qE "$2"; }
 
 # definition NAME LINE...: writes /tmp/NAME.ini for a quick Debian guest; lines of the form "key = value" replace or add.
 definition() {

@@ -5,7 +5,7 @@
 . /test/lib.sh
 
 create() { limit=150 c create "$@"; }
-definition four "vcpus = 4" "memory = 160M" "cmdline = console=hvc0 pci=off quiet domu.name=four domu.run=spin"
+definition four "vcpus = 4" "memory = 160M"
 check "a guest with 4 vCPUs" create /tmp/four.ini
 check "it has them all" within 60 spoke four 'domU: hello four, 4 CPUs'
 check "list counts them" is four vcpus_online 4
@@ -17,9 +17,9 @@ tiny tick1 "role=tick"
 check "tiny domains" sh -c 'collet create /tmp/spin1.ini && collet create /tmp/tick1.ini'
 
 check "vcpu list" says 'four' c vcpu list
-pinned() { c vcpu pin spin1 1 && sleep 1 && c info spin1 --json | jq -e '.domain.vcpus[0].cpu == 1 and .domain.vcpus[0].affinity == [1]'; }
+pinned() { c vcpu pin spin1 all 1 && sleep 1 && c info spin1 --json | jq -e '.domain.vcpus[0].cpu == 1 and .domain.vcpus[0].affinity == [1]'; }
 check "vcpu pin holds" pinned
-check "unpin" sh -c 'collet vcpu pin spin1 all'
+check "unpin" sh -c 'collet vcpu pin spin1 all all'
 
 # Everybody has run since `ran_mark`.
 ran_mark() { c list --json | jq -c '[.domains[] | {name, run_ns}]' >/tmp/ran; }
@@ -41,18 +41,18 @@ modules=$(c sched list --json | jq -r '.modules[].name')
 check "swap through all modules under load: $(echo $modules)" swaps $modules
 many_swaps() {
     i=0
-    while [ $i -lt 100 ]; do
+    while [ $i -lt 50 ]; do
         c sched use rr && c sched use bvt || return 1
         i=$((i + 1))
     done
 }
-limit=200 check "two hundred swaps in a row" many_swaps
+limit=200 check "a hundred swaps in a row" many_swaps
 ran_mark
 sleep 1
 check "everybody still runs" all_ran
 check "an unknown module is refused: exit code 3" refused 3 'nosuch' c sched use nosuch
 check "sched set and get" sh -c 'collet sched use bvt && collet sched set four weight=8 && collet sched get four | grep -q 8'
-check "an unknown parameter is refused" refused '[0-9]' 'nosuch' sh -c 'collet sched set four nosuch=1 || exit 3'
+check "an unknown parameter is refused" refused 3 nosuch c sched set four nosuch=1
 check "a value out of range is refused" sh -c '! collet sched set four weight=0'
 
 trace_dumps() {
@@ -66,8 +66,8 @@ trace_dumps() {
     grep -q four /tmp/trace.chrome
 }
 limit=60 check "trace: start, stop, dump in three formats" trace_dumps
-check "top -b prints once" says 'four' c top --batch --count 1
-check "watch tells of a change" sh -c '(timeout 6 collet watch >/tmp/watch.out 2>&1 &) ; sleep 2; collet pause tick1; collet unpause tick1; sleep 3; cat /tmp/watch.out; grep -q tick1 /tmp/watch.out'
+check "top --batch prints once" says 'four' c top --batch -n 1
+check "watch tells of a change" sh -c '(timeout 10 collet watch >/tmp/watch.out 2>&1 &) ; sleep 3; collet pause tick1; collet unpause tick1; sleep 4; cat /tmp/watch.out; grep -q tick1 /tmp/watch.out'
 for name in four cloud spin1 tick1; do
     check "destroy $name" c destroy $name
 done
