@@ -46,6 +46,21 @@ static void add_daemon_json(json_t *object, const json_t *entry)
         json_object_set_new(object, "memory_target_bytes", json_integer((json_int_t)(client_number(entry, "target_frames") * CLI_FRAME_BYTES)));
 }
 
+/* A dash stands for what nobody knows, or what does not apply. */
+static void add_daemon_cells(struct table *t, const json_t *entry)
+{
+    static const char *const keys[] = { "on_crash", "on_reboot", "on_poweroff" };
+    bool made_here = *client_text(entry, "on_crash") != 0;
+
+    for (size_t i = 0; i < 3; i++)
+        table_cell(t, "%s", made_here ? client_text(entry, keys[i]) : "-");
+    if (made_here)
+        table_cell(t, "%llu", (unsigned long long)client_number(entry, "restarts"));
+    else
+        table_cell(t, "-");
+    table_cell(t, "%s", *client_text(entry, "last_exit") != 0 ? client_text(entry, "last_exit") : "-");
+}
+
 struct listing {
     struct table *table;
     json_t *json;
@@ -68,13 +83,8 @@ static void list_one(struct cli *cli, struct listing *l, const struct collet_dom
     table_cell(l->table, "%u", info->vcpus_online);
     table_cell(l->table, "%s", letters);
     table_cell(l->table, "%.1f", (double)info->runs_ns / 1e9);
-    if (l->long_form) {
-        table_cell(l->table, "%s", entry != NULL ? client_text(entry, "on_crash") : "");
-        table_cell(l->table, "%s", entry != NULL ? client_text(entry, "on_reboot") : "");
-        table_cell(l->table, "%s", entry != NULL ? client_text(entry, "on_poweroff") : "");
-        table_cell(l->table, "%llu", (unsigned long long)client_number(entry, "restarts"));
-        table_cell(l->table, "%s", entry != NULL ? client_text(entry, "last_exit") : "");
-    }
+    if (l->long_form)
+        add_daemon_cells(l->table, entry);
     add_daemon_json(object, entry);
     json_array_append_new(l->json, object);
     free(vcpus);
@@ -94,13 +104,8 @@ static void list_ended(struct listing *l, const json_t *entry)
     table_cell(l->table, "-");
     table_cell(l->table, "%s", state);
     table_cell(l->table, "-");
-    if (l->long_form) {
-        table_cell(l->table, "%s", client_text(entry, "on_crash"));
-        table_cell(l->table, "%s", client_text(entry, "on_reboot"));
-        table_cell(l->table, "%s", client_text(entry, "on_poweroff"));
-        table_cell(l->table, "%llu", (unsigned long long)client_number(entry, "restarts"));
-        table_cell(l->table, "%s", client_text(entry, "last_exit"));
-    }
+    if (l->long_form)
+        add_daemon_cells(l->table, entry);
     add_daemon_json(object, entry);
     json_array_append_new(l->json, object);
 }
@@ -152,8 +157,8 @@ static int list_run(struct cli *cli, const struct cli_args *args)
                                     : "Name<|ID>|Mem(MiB)>|VCPUs>|State<|Time(s)>");
     exit = args->count != 0 ? list_named(cli, &l, args, known) : list_all(cli, &l, cli_flag(args, "all"), known);
     table_end(l.table, cli->json || json_array_size(l.json) == 0 ? NULL : cli->out, NULL);
-    if (cli_flag(args, "all") && known == NULL && !cli->json)
-        fputs("collet: colletd does not run: domains that have ended are not known\n", cli->err);
+    if ((l.long_form || cli_flag(args, "all")) && known == NULL && !cli->json)
+        fputs("collet: colletd does not run: policies, and domains that have ended, are not known\n", cli->err);
     cli_result(cli, json_pack("{s:o, s:b}", "domains", l.json, "daemon", known != NULL));
     json_decref(known);
     return exit;

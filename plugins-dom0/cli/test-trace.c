@@ -177,6 +177,22 @@ START_TEST(chrome_has_a_row_for_each_cpu_and_vcpu)
 }
 END_TEST
 
+START_TEST(calls_inside_of_a_multicall_do_not_end_it)
+{
+    json_t *document, *events;
+
+    put(1, 90, COLLET_TRACE_HYPERCALL_ENTER, WEB(1), 13, 0);
+    put(1, 91, COLLET_TRACE_HYPERCALL, WEB(1), 3, 0);
+    put(1, 95, COLLET_TRACE_HYPERCALL, WEB(1), 13, 0);
+    ck_assert_int_eq(run("trace dump --format chrome"), 0);
+    document = said_json();
+    events = json_object_get(document, "traceEvents");
+    expect_slice(events, 1003, 4, "multicall", 0, 90, 5);
+    ck_assert_ptr_nonnull(find_slice(events, "i", 1003, 4, "stack_switch", 0));
+    json_decref(document);
+}
+END_TEST
+
 /* ---- Perfetto: a decoder of protocol buffers ---- */
 
 struct field {
@@ -428,6 +444,7 @@ Suite *suite_trace(void)
     tcase_add_test(t, seconds_turn_recording_on_and_off_again);
     tcase_add_test(t, start_keeps_the_size_of_the_rings);
     tcase_add_test(t, chrome_has_a_row_for_each_cpu_and_vcpu);
+    tcase_add_test(t, calls_inside_of_a_multicall_do_not_end_it);
     tcase_add_test(t, perfetto_decodes_to_the_same_rows);
     tcase_add_test(t, any_records_make_a_trace_that_decodes);
     tcase_add_test(t, the_format_follows_the_name_of_the_file);

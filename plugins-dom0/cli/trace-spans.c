@@ -170,9 +170,11 @@ static void on_call_end(struct trace_spans *s, const struct collet_trace_record 
         row->calls_told = true;
     }
     span.name = trace_hypercall_name(r->a, name);
-    if (row->in_call && row->call == r->a)
+    /* A call inside of a multicall has an end and no beginning; the multicall goes on. */
+    if (row->in_call && row->call == r->a) {
         span.start_ns = row->call_since_ns;
-    row->in_call = false;
+        row->in_call = false;
+    }
     if (span.end_ns > span.start_ns)
         s->out->format->slice(s->out, &track, &span);
     else
