@@ -329,14 +329,15 @@ static int change_module(const struct sched_ops *ops, bool orderly)
     hand_over_all(now_ns);
     run_queue_unlock_all(flags);
 
-    sched_kept_give(&kept);
+    if (orderly)
+        sched_kept_give(&kept);
     note_use(ops, now_ns);
     for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
         softirq_raise_on(cpu, SOFTIRQ_SCHEDULE);
     former.destroy(former_state);
     state = former_state;
 free_kept:
-    heap_free(kept.settings);
+    sched_kept_free(&kept);
 free_data:
     next_data_free();
 free_state:
@@ -484,6 +485,7 @@ void sched_domain_destroy(struct domain *d)
         return;
     spin_lock(&sched_admin_lock);
     active.domain_remove(active_state, s);
+    sched_kept_forget(s, NULL);
     list_remove(&s->link);
     s->known = false;
     heap_free(s->data);
@@ -555,6 +557,7 @@ void sched_vcpu_destroy(struct vcpu *v)
     spin_unlock_irqrestore(&rq->lock, flags);
     list_remove(&s->link);
     list_remove(&s->domain_link);
+    sched_kept_forget(s->domain, s);
     heap_free(s->data);
     s->data = NULL;
     s->serial = 0;

@@ -162,15 +162,25 @@ struct sched_history {
 };
 extern struct sched_history sched_history;
 
-/* Parameter values that outlive a change of module: those of one name in both. kept.c */
+/* Parameter values that outlive a change of module. kept.c */
+struct sched_shelved {
+    struct sched_domain *domain;
+    struct sched_vcpu *vcpu; /* NULL: the domain's own */
+    const struct sched_parameter *param; /* of the module in which it was set */
+    uint64_t value;
+};
 struct sched_kept {
     struct sched_setting *settings; /* in the new module's terms; one domain after the other: its own, then its vCPUs' */
-    uint32_t count;
+    uint32_t count, shelf_count;
+    struct sched_shelved *shelf; /* what the new module does not know */
 };
-/* What the active module says now; -ENOMEM. Administration lock held, no queue's. Afterwards kept->settings is the caller's to free. */
+/* What the active module says now, and what is on the shelf; -ENOMEM. Administration lock held, no queue's. Pair: sched_kept_free. */
 int must_check sched_kept_collect(struct sched_kept *kept, const struct sched_ops *next);
-/* Set them in the module that is active now. Administration lock held, no queue's. */
-void sched_kept_give(const struct sched_kept *kept);
+void sched_kept_free(struct sched_kept *kept);
+/* Set them in the module that is active now, and keep the shelf. Administration lock held, no queue's. */
+void sched_kept_give(struct sched_kept *kept);
+/* The domain goes, or (s not NULL) one vCPU of it. Administration lock held. */
+void sched_kept_forget(const struct sched_domain *d, const struct sched_vcpu *s);
 
 /* params.c */
 bool sched_param_in_range(const struct sched_parameter *param, uint64_t value);

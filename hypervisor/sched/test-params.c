@@ -296,6 +296,34 @@ START_TEST(same_names_keep_their_values)
 }
 END_TEST
 
+START_TEST(what_the_one_between_does_not_know_comes_back)
+{
+    start();
+    ck_assert_int_eq(sched_param_set(NULL, d1, "only_one", 5), 0);
+    ck_assert_int_eq(sched_param_set(d, NULL, "boost", 1), 0);
+    ck_assert_int_eq(sched_param_set(NULL, d0, "boost", 0), 0); /* other than its domain's, though it is the initial value */
+    ck_assert_int_eq(sched_param_set(NULL, e0, "weight", 77), 0);
+    ck_assert_int_eq(sched_param_set(NULL, e0, "only_one", 3), 0);
+    ck_assert_int_eq(sched_use("two"), 0);
+    ck_assert_int_eq(sched_param_set(d, NULL, "cap", 33), 0);
+    host_vcpu_destroy(e0); /* what waited for it goes too */
+    ck_assert_int_eq(sched_use("fallback"), 0);
+    e0 = host_vcpu_create(e);
+    ck_assert_int_eq(sched_use("one"), 0);
+    ck_assert_uint_eq(get(NULL, d1, "only_one"), 5);
+    ck_assert_uint_eq(get(NULL, d0, "only_one"), 1);
+    ck_assert_uint_eq(get(d, NULL, "boost"), 1);
+    ck_assert_uint_eq(get(NULL, d0, "boost"), 0);
+    ck_assert_uint_eq(get(NULL, d1, "boost"), 1);
+    ck_assert_uint_eq(get(NULL, e0, "weight"), 100);
+    ck_assert_uint_eq(get(NULL, e0, "only_one"), 1);
+    ck_assert_int_eq(sched_use("two"), 0);
+    ck_assert_uint_eq(get(d, NULL, "cap"), 33);
+    ck_assert_int_eq(sched_use("one"), 0);
+    stop(); /* with a full shelf */
+}
+END_TEST
+
 START_TEST(refused_values_are_not_kept)
 {
     start();
@@ -526,6 +554,7 @@ Suite *suite_params(void)
     tcase_add_test(tc, another_module_is_stale);
     tcase_add_test(tc, module_may_refuse_a_list);
     tcase_add_test(tc, same_names_keep_their_values);
+    tcase_add_test(tc, what_the_one_between_does_not_know_comes_back);
     tcase_add_test(tc, refused_values_are_not_kept);
     tcase_add_test(tc, change_without_memory_keeps_everything);
     tcase_add_test(tc, status_tells_the_history);

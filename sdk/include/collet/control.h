@@ -366,7 +366,7 @@ struct collet_sched_status {
 };
 
 /* COLLET_OP_SCHED_USE: another module takes over, with every vCPU; parameters that the new one has under the same name, of the same type, keep their values for
- * domains and vCPUs if the new one allows them; the others begin with their initial values. The one in charge already: nothing changes. -ENOENT; -ENOMEM; -EINVAL the module's table is incomplete. */
+ * domains and vCPUs if the new one allows them; what it does not know is remembered until a module comes that does; the others begin with their initial values. The one in charge already: nothing changes. -ENOENT; -ENOMEM; -EINVAL the module's table is incomplete. */
 struct collet_sched_use {
     char module[COLLET_NAME_MAX]; /* [in] */
 };
