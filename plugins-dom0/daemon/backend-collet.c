@@ -19,7 +19,7 @@ static int hypervisor(struct backend_collet *b, int rc)
 static int xenstore(struct backend_collet *b, int rc)
 {
     if (rc < 0)
-        b->sentence = b->store != NULL ? store_error(b->store) : "xenstored has ended (guests go on; see docs/operations.md)";
+        b->sentence = b->store != NULL ? store_error(b->store) : "xenstored has ended (guests go on; a new one is being started)";
     return rc;
 }
 

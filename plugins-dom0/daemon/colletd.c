@@ -110,6 +110,8 @@ static void store_came(void *arg)
     store_ended(d);
     if (store_open(&d->backend.store) != 0)
         log_error("%s", store_error(d->backend.store));
+    else
+        domains_store_anew(d->domains);
 }
 
 static int stock_begin(struct daemon *d)

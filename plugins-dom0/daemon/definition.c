@@ -171,7 +171,22 @@ static void take_on_crash(struct reading *r, const char *key, const char *value,
     take_action(r, key, value, line, &r->d->on_crash);
 }
 
-/* A key that plugins read: they check its value. */
+/* Keys for plugins that are common enough to stand in [domain]: whose section they mean. */
+static const struct {
+    const char *key, *section;
+} plugin_keys[] = {{"share", "plugin shares"}, {"cap", "plugin shares"}, {"latency", "plugin latency"}};
+
+static const char *plugin_section(const char *key)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(plugin_keys) / sizeof(plugin_keys[0]); i++)
+        if (strcmp(plugin_keys[i].key, key) == 0)
+            return plugin_keys[i].section;
+    return NULL;
+}
+
+/* The plugin checks the value. */
 static void take_for_plugins(struct reading *r, const char *key, const char *value, unsigned int line)
 {
     if (*value == '\0')
@@ -208,7 +223,6 @@ static const struct key keys[] = {
     {"share", take_for_plugins},
     {"cap", take_for_plugins},
     {"latency", take_for_plugins},
-    {"promise", take_for_plugins},
     /* Habits of xl that have another place here. */
     {"root", refuse_xl},
     {"extra", refuse_xl},
@@ -216,7 +230,7 @@ static const struct key keys[] = {
     {"disk", refuse_device},
     {"maxvcpus", refuse_maxvcpus},
 };
-#define KEYS_TOLD 15 /* those that are suggested */
+#define KEYS_TOLD 14 /* those that are suggested */
 
 static const struct collet_sched_param *catalog_param_anywhere(const struct sched_catalog *catalog, const char *name, const struct sched_catalog_module **module)
 {
@@ -369,7 +383,7 @@ static void entry(void *arg, const char *section, const char *key, const char *v
         return;
     if (strcmp(section, "domain") == 0)
         section = "";
-    setting_keep(r, section, key, value, line);
+    setting_keep(r, *section == '\0' && plugin_section(key) != NULL ? plugin_section(key) : section, key, value, line);
     if (*section == '\0')
         domain_entry(r, key, value, line);
     else if (strcmp(section, "sched") == 0)

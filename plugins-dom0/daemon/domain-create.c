@@ -81,11 +81,42 @@ static const char *apply_sched(struct domain *domain, char *text, size_t bytes)
     return wrong;
 }
 
-static const char *apply_definition(struct domain *domain, const struct build_result *built, int *rc, char *text, size_t bytes)
+static struct store_order store_order(const struct domain *domain, uint32_t vcpus)
+{
+    return (struct store_order){.domid = domain->domid,
+                                .name = domain->name,
+                                .uuid = domain->uuid,
+                                .vcpus = vcpus,
+                                .frames = domain->frames_target,
+                                .frames_max = domain->frames_max,
+                                .built = domain->built};
+}
+
+void domains_store_anew(struct domains *d)
+{
+    const struct backend *b = d->s.backend;
+    struct domain *domain;
+
+    for (domain = d->first; domain != NULL; domain = domain->next) {
+        struct store_order order;
+
+        if (domain->phase != PHASE_RUNNING && domain->phase != PHASE_PRESERVED)
+            continue;
+        order = store_order(domain, domain->definition != NULL ? domain->definition->vcpus : 1);
+        domain->deaf = true;
+        domain_state_write(domain);
+        if (b->store_add(b->arg, &order) != 0)
+            log_error("%s: domain %u in the new xenstored: %s", domain->name, domain->domid, b->error(b->arg));
+        else
+            log_warning("%s: domain %u goes on, but hears no requests (shutdown, reboot, memory) until it is started again", domain->name, domain->domid);
+    }
+}
+
+static const char *apply_definition(struct domain *domain, int *rc, char *text, size_t bytes)
 {
     const struct backend *b = domain->domains->s.backend;
     const struct definition *def = domain->definition;
-    struct store_order order = {.domid = domain->domid, .name = domain->name, .uuid = domain->uuid, .vcpus = def->vcpus, .frames = def->frames, .frames_max = def->frames_max, .built = *built};
+    struct store_order order = store_order(domain, def->vcpus);
 
     if (def->cpus != ~0ull && (*rc = b->affinity(b->arg, domain->domid, def->cpus)) != 0) {
         snprintf(text, bytes, "its affinity: %.300s", b->error(b->arg));
@@ -189,19 +220,21 @@ static void built(void *arg, int rc, const char *message, const struct build_res
         return;
     }
     domain->domid = result->domid;
+    domain->built = *result;
+    domain->deaf = false;
     domain->created_ns = created_of(domain->domains, result->domid);
     domain_state_write(domain);
     if (domain->unwanted) {
         create_failed(domain, -ECANCELED, "destroyed while it was being built");
         return;
     }
-    wrong = apply_definition(domain, result, &rc, text, sizeof(text));
+    domain->frames_target = domain->definition->frames;
+    domain->frames_max = domain->definition->frames_max;
+    wrong = apply_definition(domain, &rc, text, sizeof(text));
     if (wrong != NULL) {
         create_failed(domain, rc, wrong);
         return;
     }
-    domain->frames_target = domain->definition->frames;
-    domain->frames_max = domain->definition->frames_max;
     if (domain->phase == PHASE_RESTARTING) {
         domain->restarts++;
         domain->paused = false;

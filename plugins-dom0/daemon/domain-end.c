@@ -107,6 +107,9 @@ static void policy_apply(struct domain *domain, const struct collet_domain_info 
     char text[sizeof(domain->last_exit)];
 
     policy_exit_text(info->shutdown_reason, info->crash_text, text, sizeof(text));
+    if (domain->reboot_asked && info->shutdown_reason == SHUTDOWN_reboot)
+        domain->history.count = 0;
+    domain->reboot_asked = false;
     if (domain->definition != NULL)
         answer = policy_decide(domain->definition, info->shutdown_reason, &domain->history, &d->s.limits, loop_now());
     if (answer.gave_up)

@@ -31,6 +31,15 @@ static bool there(struct call *call, const char *which, const struct domain *dom
     return false;
 }
 
+/* Can it hear what XenStore tells it? If not, the call is answered. */
+static bool hears(struct call *call, const char *which, const struct domain *domain)
+{
+    if (domain == NULL || !domain->deaf)
+        return true;
+    call_fail(call, EHOSTUNREACH, "%s: xenstored has been started anew since this domain began, and its kernel does not hear requests any more; end it from inside, or `destroy` it", which);
+    return false;
+}
+
 /* ---- destroy ---- */
 
 static void destroy_unmanaged(struct domains *d, struct call *call, const struct collet_domain_info *info)
@@ -129,7 +138,7 @@ void domains_op_shutdown(struct domains *d, struct call *call, const char *which
     struct domain *domain;
     int rc;
 
-    if (domain_find(d, call, which, &domain, &info) != 0 || !there(call, which, domain, &info))
+    if (domain_find(d, call, which, &domain, &info) != 0 || !there(call, which, domain, &info) || !hears(call, which, domain))
         return;
     if (info.flags & COLLET_DOMAIN_SHUT_DOWN) {
         call_fail(call, EALREADY, "%s: it has ended already; `destroy` removes what is left", which);
@@ -144,6 +153,8 @@ void domains_op_shutdown(struct domains *d, struct call *call, const char *which
         call_fail(call, rc, "%s: %s", which, b->error(b->arg));
         return;
     }
+    if (domain != NULL)
+        domain->reboot_asked = reboot;
     log_note("%s: asked to %s", info.name, reboot ? "reboot" : "shut down");
     if (wait)
         wait_begin(d, call, domain, info.domid, reboot, timeout_ns);
@@ -216,7 +227,7 @@ void domains_op_memory(struct domains *d, struct call *call, const char *which, 
     char kib[24];
     int rc = 0;
 
-    if (domain_find(d, call, which, &domain, &info) != 0 || !there(call, which, domain, &info))
+    if (domain_find(d, call, which, &domain, &info) != 0 || !there(call, which, domain, &info) || !hears(call, which, domain))
         return;
     if (frames_max == 0)
         frames_max = info.frames_max;
@@ -283,7 +294,7 @@ static json_t *entry_json(const struct domain *domain)
     return json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:s, s:s}", "domid", domain->domid != DOMID_NONE ? json_integer((json_int_t)domain->domid) : json_null(), "name", domain->name, "file",
                      def != NULL ? def->file : "", "on_crash", def != NULL ? definition_action_name(def->on_crash) : "", "on_reboot", def != NULL ? definition_action_name(def->on_reboot) : "",
                      "on_poweroff", def != NULL ? definition_action_name(def->on_poweroff) : "", "restarts", (int)domain->restarts, "target_frames", (json_int_t)domain->frames_target, "last_exit",
-                     domain->last_exit, "state", domain_phase_name(domain->phase));
+                     domain->last_exit, "state", domain->deaf && domain->phase == PHASE_RUNNING ? "deaf" : domain_phase_name(domain->phase));
 }
 
 static json_t *unmanaged_json(const struct collet_domain_info *info)

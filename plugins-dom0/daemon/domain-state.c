@@ -36,10 +36,11 @@ static json_t *state_json(const struct domain *domain)
 {
     const struct definition *def = domain->definition;
 
-    return json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:i, s:s, s:I, s:I, s:s, s:s, s:o}", "name", domain->name, "phase", domain_phase_name(domain->phase), "domid", (json_int_t)domain->domid,
+    return json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:i, s:s, s:I, s:I, s:s, s:s, s:o, s:b, s:{s:I, s:I, s:I, s:I}}", "name", domain->name, "phase", domain_phase_name(domain->phase), "domid", (json_int_t)domain->domid,
                      "created_ns", (json_int_t)domain->created_ns, "uuid", domain->uuid, "paused", domain->paused, "restarts", (int)domain->restarts, "last_exit", domain->last_exit, "frames_target",
                      (json_int_t)domain->frames_target, "frames_max", (json_int_t)domain->frames_max, "file", def != NULL ? def->file : "", "text", def != NULL ? def->text : "", "history",
-                     history_json(&domain->history));
+                     history_json(&domain->history), "deaf", domain->deaf, "built", "console_port", (json_int_t)domain->built.console_port, "store_port", (json_int_t)domain->built.store_port,
+                     "console_mfn", (json_int_t)domain->built.console_mfn, "store_mfn", (json_int_t)domain->built.store_mfn);
 }
 
 void domain_state_write(const struct domain *domain)
@@ -85,6 +86,15 @@ static void history_read(struct policy_history *history, const json_t *list)
         history->at_ns[history->count++] = (uint64_t)json_integer_value(json_array_get(list, i));
 }
 
+static void built_read(struct domain *domain, const json_t *built)
+{
+    domain->built = (struct build_result){.domid = domain->domid,
+                                          .console_port = (uint32_t)json_integer_value(json_object_get(built, "console_port")),
+                                          .store_port = (uint32_t)json_integer_value(json_object_get(built, "store_port")),
+                                          .console_mfn = (uint64_t)json_integer_value(json_object_get(built, "console_mfn")),
+                                          .store_mfn = (uint64_t)json_integer_value(json_object_get(built, "store_mfn"))};
+}
+
 /* The definition was accepted once; if it is not any more (other scheduler modules, say), the domain still is ours, without one. */
 static void definition_read(struct domain *domain, const char *file, const char *text, const struct sched_catalog *catalog)
 {
@@ -126,6 +136,8 @@ static void state_take(struct domains *d, const char *path, json_t *state, const
     snprintf(domain->last_exit, sizeof(domain->last_exit), "%s", last_exit);
     domain->frames_target = (uint64_t)target;
     domain->frames_max = (uint64_t)max;
+    domain->deaf = json_is_true(json_object_get(state, "deaf"));
+    built_read(domain, json_object_get(state, "built"));
     history_read(&domain->history, history);
     definition_read(domain, file, text, catalog);
 }

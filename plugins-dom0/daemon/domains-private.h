@@ -39,6 +39,9 @@ struct domain {
     struct policy_history history;
     char last_exit[160];
     uint64_t frames_target, frames_max;
+    struct build_result built; /* what its peers in Domain0 were told */
+    bool reboot_asked;         /* by a request: no reason to slow it down */
+    bool deaf;                 /* xenstored was started anew after it: its kernel's watches are gone, so it hears no requests */
 
     /* While it is being built. */
     struct build_job *job;

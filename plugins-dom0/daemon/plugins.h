@@ -25,7 +25,8 @@ struct plugins_daemon {
     void *arg;
     /*
      * The world now, in memory of the daemon that is good until the next call. Totals are filled in; every interval_* field is 0, interval_ns too: the host keeps the last totals per plugin and fills in the differences
-     * in its copy. `settings` of a domain is its definition: keys of [domain] have section "", others their section as written ("sched", "plugin shares"); none for Domain0 and domains that the daemon does not manage.
+     * in its copy. `settings` of a domain is its definition: keys of [domain] have section "", others their section as written ("sched", "plugin shares"); `share`, `cap` and `latency` may stand in [domain] and are
+     * given as if they stood in the section of their plugin. None for Domain0 and domains that the daemon does not manage.
      * Domains that are being built or dying are left out. 0 or -errno (then this turn is skipped).
      */
     int (*world)(void *arg, const struct collet_plugin_world **world);

@@ -33,7 +33,7 @@ static const struct setting table[] = {
     {"console", "size", "1M", KIND_BYTES, AT(console_bytes)},
     {"console", "keep", "3", KIND_COUNT, AT(console_keep)},
     {"restart", "limit", "5", KIND_COUNT, AT(restart_limit)},
-    {"restart", "within", "1min", KIND_TIME, AT(restart_within_ns)},
+    {"restart", "within", "5min", KIND_TIME, AT(restart_within_ns)},
     {"plugins", "load", "", KIND_WORDS, AT(plugins)},
     {"plugins", "call_limit", "2s", KIND_TIME, AT(plugin_call_ns)},
     {"plugins", "memory", "64M", KIND_BYTES, AT(plugin_memory_bytes)},

@@ -23,7 +23,7 @@
 #define SECOND_NS 1000000000ull
 #define STORE_WAIT_MS 15000
 #define STORE_STEP_MS 50
-#define LOOK_NS (2 * SECOND_NS)  /* for a new xenstored */
+#define LOOK_NS (SECOND_NS / 4) /* for a new xenstored */
 #define LOGS_NS (3 * SECOND_NS)  /* between looks at console logs */
 #define QUICK_NS (10 * SECOND_NS) /* a daemon that ended within this is started again later each time */
 #define DELAY_MAX_S 30u
@@ -180,25 +180,66 @@ static bool process_adopt(struct process *p)
 
 /* ---- xenstored ---- */
 
+static int store_run(struct stock *stock)
+{
+    char pid_path[PATH_BYTES];
+    char *arguments[] = {(char *)stock->s.xenstored, "--no-fork", "--pid-file", pid_path, NULL};
+
+    snprintf(pid_path, sizeof(pid_path), "%.400s/xenstored.pid", stock->s.run_folder);
+    return process_start(&stock->store, arguments);
+}
+
+/* xenconsoled holds on to its connection to the one that is gone. */
+static void console_renew(struct stock *stock)
+{
+    if (stock->console.pid != 0)
+        pidfd_send_signal(stock->console.pidfd, SIGKILL, NULL, 0); /* it is started again when it has ended */
+    else
+        stock_console_start(stock);
+}
+
+/* Wait, in the loop, until a new one answers. */
 static void store_look(void *arg)
 {
     struct stock *stock = arg;
 
     stock->store.timer = NULL;
-    if (store_listens() && process_adopt(&stock->store)) {
-        log_warning("there is a new xenstored: domains made before it came do not hear requests any more");
+    if (stock->store.pid != 0 && store_listens()) {
+        log_warning("a new xenstored answers: domains made before it came do not hear requests any more");
         stock->s.store_came(stock->s.arg);
-        stock_console_start(stock);
+        console_renew(stock);
         return;
     }
+    if (stock->store.pid == 0 && store_listens()) /* an operator was quicker */
+        process_adopt(&stock->store);
     stock->store.timer = loop_timer(stock->s.loop, LOOK_NS, store_look, stock);
+}
+
+static void store_again(void *arg)
+{
+    struct stock *stock = arg;
+
+    stock->store.timer = NULL;
+    if (*stock->s.xenstored != '\0' && !process_adopt(&stock->store) && store_run(stock) != 0)
+        log_error("xenstored does not start: see %s/xenstored.log", stock->s.log_folder);
+    stock->store.timer = loop_timer(stock->s.loop, LOOK_NS, store_look, stock);
+}
+
+/* Later each time that it ended soon. */
+static uint64_t restart_delay(struct process *p)
+{
+    bool quick = loop_now() - p->since_ns < QUICK_NS;
+
+    p->delay_s = !quick ? 0 : p->delay_s == 0 ? 1 : p->delay_s * 2 < DELAY_MAX_S ? p->delay_s * 2 : DELAY_MAX_S;
+    return p->delay_s * SECOND_NS;
 }
 
 static void store_ended(struct process *p)
 {
-    log_error("xenstored has ended. Running domains go on; creating, shutting down, resizing memory and consoles of new domains do not work until Domain0 is restarted");
+    log_error("xenstored has ended; running domains go on, and a new one is started");
+    loop_timer_cancel(p->timer);
     p->stock->s.store_ended(p->stock->s.arg);
-    p->timer = loop_timer(p->stock->s.loop, LOOK_NS, store_look, p->stock);
+    p->timer = loop_timer(p->stock->s.loop, restart_delay(p), store_again, p->stock);
 }
 
 static void sleep_ms(unsigned int ms)
@@ -208,8 +249,6 @@ static void sleep_ms(unsigned int ms)
 
 int stock_store_start(struct stock *stock)
 {
-    char pid_path[PATH_BYTES];
-    char *arguments[] = {(char *)stock->s.xenstored, "--no-fork", "--pid-file", pid_path, NULL};
     unsigned int waited;
     int rc;
 
@@ -221,8 +260,7 @@ int stock_store_start(struct stock *stock)
         mkdir("/run/xenstored", 0755);
         mkdir("/run/xen", 0755);
         mkdir("/var/lib/xenstored", 0755);
-        snprintf(pid_path, sizeof(pid_path), "%.400s/xenstored.pid", stock->s.run_folder);
-        rc = process_start(&stock->store, arguments);
+        rc = store_run(stock);
         if (rc != 0)
             return rc;
     }
@@ -248,11 +286,10 @@ static void console_again(void *arg)
 
 static void console_ended(struct process *p)
 {
-    bool quick = loop_now() - p->since_ns < QUICK_NS;
+    uint64_t delay = restart_delay(p);
 
-    p->delay_s = !quick ? 0 : p->delay_s == 0 ? 1 : p->delay_s * 2 < DELAY_MAX_S ? p->delay_s * 2 : DELAY_MAX_S;
-    log_error("xenconsoled has ended; guests go on, it is started again%s", p->delay_s != 0 ? " soon" : "");
-    p->timer = loop_timer(p->stock->s.loop, p->delay_s * SECOND_NS, console_again, p->stock);
+    log_error("xenconsoled has ended; guests go on, it is started again%s", delay != 0 ? " soon" : "");
+    p->timer = loop_timer(p->stock->s.loop, delay, console_again, p->stock);
 }
 
 void stock_console_start(struct stock *stock)
@@ -267,7 +304,7 @@ void stock_console_start(struct stock *stock)
     snprintf(folder, sizeof(folder), "--log-dir=%.400s/console", stock->s.log_folder);
     snprintf(pid_path, sizeof(pid_path), "--pid-file=%.400s/xenconsoled.pid", stock->s.run_folder);
     if (!store_listens() || process_start(&stock->console, arguments) != 0)
-        stock->console.timer = loop_timer(stock->s.loop, DELAY_MAX_S * SECOND_NS, console_again, stock);
+        stock->console.timer = loop_timer(stock->s.loop, 5 * SECOND_NS, console_again, stock);
 }
 
 static bool log_turn(struct stock *stock, const char *name)

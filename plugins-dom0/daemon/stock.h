@@ -2,8 +2,8 @@
 /*
  * The stock daemons that colletd keeps running: Debian's xenstored and xenconsoled, unmodified.
  *
- * Both outlive colletd: one that starts finds them by their executables and takes them up. xenconsoled is started again when it ends (rings and logs go on). xenstored cannot be: guests' watches and
- * its connections to them are in its memory alone, so its end is reported and what needs it fails with that reason; guests' CPUs, disks and network do not need it.
+ * Both outlive colletd: one that starts finds them by their executables and takes them up. Each is started again when it ends. xenconsoled loses nothing by that. xenstored has its nodes and the guests'
+ * watches in its memory alone: the daemon writes the nodes of living domains anew, but their kernels do not hear of changes any more (domains_store_anew); their CPUs, disks and network do not need it.
  * Page: docs/operations.md.
  */
 #pragma once
@@ -20,7 +20,7 @@ struct stock_settings {
     const char *run_folder;              /* for pid files */
     const char *log_folder;              /* console logs go to its console/ */
     void (*store_ended)(void *arg);
-    void (*store_came)(void *arg); /* somebody started one anew */
+    void (*store_came)(void *arg); /* a new one answers */
     void *arg;
 };
 

@@ -46,7 +46,7 @@ __attribute__((format(printf, 2, 3))) static int fail(struct store *s, const cha
     va_end(args);
     length = strlen(s->error);
     if (error == EPIPE || error == ECONNRESET || error == EBADF || error == ECONNREFUSED)
-        snprintf(s->error + length, sizeof(s->error) - length, ": xenstored has ended (guests go on; see docs/operations.md)");
+        snprintf(s->error + length, sizeof(s->error) - length, ": xenstored has ended (guests go on; a new one is being started)");
     else
         snprintf(s->error + length, sizeof(s->error) - length, ": %s", strerror(error));
     return -error;

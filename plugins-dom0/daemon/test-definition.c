@@ -61,6 +61,8 @@ START_TEST(a_whole_definition)
     ck_assert_int_eq(d->on_reboot, ACTION_RESTART);
     ck_assert_int_eq(d->on_poweroff, ACTION_PRESERVE);
     ck_assert_uint_eq(d->setting_count, 14);
+    ck_assert_str_eq(d->settings[10].key, "share");
+    ck_assert_str_eq(d->settings[10].section, "plugin shares");
     ck_assert_str_eq(d->settings[0].section, "");
     ck_assert_str_eq(d->settings[13].section, "plugin shares");
     ck_assert_uint_eq(d->settings[13].line, 18);
@@ -99,6 +101,7 @@ START_TEST(each_mistake_has_its_line_and_advice)
     mistaken(HEAD "maxmem = 64M\n", "web.ini:5: maxmem is less than memory (line 4)");
     mistaken(HEAD "vcpus = 2\nvcpus = 3\n", "web.ini:6: vcpus: given twice, first in line 5");
     mistaken(HEAD "vcpus = 2\nshare = 3\nvcpus = 3\n", "web.ini:7: vcpus: given twice, first in line 5");
+    mistaken(HEAD "share = 40%\n[plugin shares]\nshare = 30%\n", "web.ini:7: share: given twice, first in line 5");
     mistaken(HEAD "share =\n", "a value was expected");
     mistaken("[domain]\nname = 7\nkernel = /k\nmemory = 64M\n", "must not be a number");
     mistaken("[domain]\nname = a b\nkernel = /k\nmemory = 64M\n", "only letters");

@@ -774,6 +774,25 @@ START_TEST(a_waiter_is_told_of_destruction)
 }
 END_TEST
 
+START_TEST(a_new_store)
+{
+    create(DEFINITION("web"));
+    fake.node_count = fake.introduced_count = 0;
+    domains_store_anew(domains);
+    ck_assert_uint_eq(fake.introduced_count, 1);
+    domains_op_shutdown(domains, new_call(), "web", false, false, 0);
+    failed_with("EHOSTUNREACH", "does not hear");
+    daemon_kill();
+    daemon_start();
+    ck_assert_str_eq(entry_text("web", "state"), "deaf");
+    ck_assert_uint_eq(domain_by_name(domains, "web")->built.store_mfn, 4);
+    shut_down("web", SHUTDOWN_reboot);
+    ck_assert_str_eq(entry_text("web", "state"), "running");
+    domains_op_shutdown(domains, new_call(), "web", false, false, 0);
+    ck_assert(ok(last()));
+}
+END_TEST
+
 START_TEST(memory)
 {
     char *target;
@@ -999,6 +1018,7 @@ Suite *suite_domains(void)
     tcase_add_test(tcase, many_ended_ones_are_forgotten);
     tcase_add_test(tcase, shutting_down);
     tcase_add_test(tcase, a_waiter_is_told_of_destruction);
+    tcase_add_test(tcase, a_new_store);
     tcase_add_test(tcase, memory);
     tcase_add_test(tcase, renaming);
     tcase_add_test(tcase, consoles);
