@@ -81,6 +81,10 @@ struct unpack_sink {
 
 /* What is wrong, in words, goes to *why. -ENOEXEC: damaged, or of a form that is not known; -EFBIG, -ENOMEM; what the sink answers. Never reads outside of bytes. */
 int unpack(const uint8_t *bytes, size_t size, struct unpack_sink *sink, const char **why);
+/* For its decoders: hand some bytes on, within the limit; the sentence for what does not decode; and one decoder that has a file of its own. */
+int unpack_give(struct unpack_sink *sink, const void *bytes, size_t count, const char **why);
+extern const char unpack_damaged[];
+int unpack_lz4(const uint8_t *bytes, size_t size, struct unpack_sink *sink, uint8_t *piece, const char **why);
 /* The name of the packing if the bytes begin like something packed ("xz"), else NULL. */
 const char *unpack_form(const uint8_t *bytes, size_t size);
 /* The packed kernel within a Linux bzImage. 0; -ENOENT: it is no bzImage; -ENOEXEC: it is a damaged one (*why). */

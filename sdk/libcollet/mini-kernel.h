@@ -19,7 +19,7 @@ extern const struct mini_kernel mini_kernel_usual;
 uint8_t *mini_kernel_make(const struct mini_kernel *k, size_t *size);
 uint8_t mini_kernel_byte(uint64_t i);
 
-enum packing { PACK_NONE, PACK_GZIP, PACK_XZ, PACK_ZSTD };
+enum packing { PACK_NONE, PACK_GZIP, PACK_XZ, PACK_ZSTD, PACK_LZ4 };
 /* Packed bytes, as Linux packs (xz: x86 filter, CRC32), for free(). */
 uint8_t *mini_pack(enum packing how, const uint8_t *bytes, size_t size, size_t *packed_bytes);
 /* A bzImage around them, with the unpacked size behind the payload where Linux puts it. */

@@ -3,7 +3,7 @@
  * The domain builder, end to end over a fake hypervisor: what a guest finds at its start of day, found as the guest finds it, through the page tables that were written; and that nothing
  * is left of a domain whose building fails at any step.
  */
-// needs: build.c image.c cache.c unpack.c handle.c calls.c transport.c mini-kernel.c fake-hypervisor.c sdk/image/elf-image.c sdk/image/build-layout.c
+// needs: build.c image.c cache.c unpack.c unpack-lz4.c handle.c calls.c transport.c mini-kernel.c fake-hypervisor.c sdk/image/elf-image.c sdk/image/build-layout.c
 // libs: -lz -llzma -lzstd
 
 #include "fake-hypervisor.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Unpacking kernels: the payload of a Linux bzImage, and the three packings that kernels of today use.
+ * Unpacking kernels: the payload of a Linux bzImage, and the packings that kernels of today use.
  *
  * The bytes may be anybody's: every offset is checked against the size, the decoders are bounded in memory, and the result in bytes. Output goes to a sink in pieces, so that 66 MB
  * of kernel never lie in this program's memory.
@@ -23,7 +23,7 @@
 #define PAYLOAD_SINCE 0x208    /* boot protocol that tells where the payload is */
 #define SECTOR_BYTES 512u
 
-static const char damaged[] = "its packed part is damaged or cut short";
+const char unpack_damaged[] = "its packed part is damaged or cut short";
 static const char too_large[] = "it unpacks to far more than a kernel is";
 static const char no_memory[] = "there is not enough memory to unpack it";
 
@@ -49,7 +49,7 @@ int bzimage_payload(const uint8_t *bytes, size_t size, const uint8_t **payload, 
     return 0;
 }
 
-static int give(struct unpack_sink *sink, const void *bytes, size_t count, const char **why)
+int unpack_give(struct unpack_sink *sink, const void *bytes, size_t count, const char **why)
 {
     sink->total += count;
     if (sink->total > sink->limit) {
@@ -71,8 +71,8 @@ static int unpack_gzip(const uint8_t *bytes, size_t size, struct unpack_sink *si
         z.next_out = piece;
         z.avail_out = PIECE_BYTES;
         state = inflate(&z, Z_NO_FLUSH);
-        *why = damaged;
-        rc = state == Z_OK || state == Z_STREAM_END ? give(sink, piece, PIECE_BYTES - z.avail_out, why) : -ENOEXEC;
+        *why = unpack_damaged;
+        rc = state == Z_OK || state == Z_STREAM_END ? unpack_give(sink, piece, PIECE_BYTES - z.avail_out, why) : -ENOEXEC;
     } while (rc == 0 && state != Z_STREAM_END);
     inflateEnd(&z);
     return rc;
@@ -94,8 +94,8 @@ static int unpack_xz(const uint8_t *bytes, size_t size, struct unpack_sink *sink
         x.next_out = piece;
         x.avail_out = PIECE_BYTES;
         state = lzma_code(&x, LZMA_RUN);
-        *why = state == LZMA_MEM_ERROR || state == LZMA_MEMLIMIT_ERROR ? no_memory : damaged;
-        rc = state == LZMA_OK || state == LZMA_STREAM_END ? give(sink, piece, PIECE_BYTES - x.avail_out, why) : -ENOEXEC;
+        *why = state == LZMA_MEM_ERROR || state == LZMA_MEMLIMIT_ERROR ? no_memory : unpack_damaged;
+        rc = state == LZMA_OK || state == LZMA_STREAM_END ? unpack_give(sink, piece, PIECE_BYTES - x.avail_out, why) : -ENOEXEC;
         /* No progress with all input given: it is cut. */
         if (rc == 0 && state == LZMA_OK && x.avail_in == 0 && x.avail_out != 0)
             rc = -ENOEXEC;
@@ -118,8 +118,8 @@ static int unpack_zstd(const uint8_t *bytes, size_t size, struct unpack_sink *si
         ZSTD_outBuffer out = {.dst = piece, .size = PIECE_BYTES};
 
         state = ZSTD_decompressStream(z, &out, &in);
-        *why = damaged;
-        rc = ZSTD_isError(state) ? -ENOEXEC : give(sink, piece, out.pos, why);
+        *why = unpack_damaged;
+        rc = ZSTD_isError(state) ? -ENOEXEC : unpack_give(sink, piece, out.pos, why);
         if (rc == 0 && state != 0 && in.pos == in.size && out.pos < out.size)
             rc = -ENOEXEC;
     } while (rc == 0 && state != 0);
@@ -139,10 +139,10 @@ static const struct form {
     {"gzip", {0x1f, 0x8b}, 2, unpack_gzip, NULL},
     {"xz", {0xfd, '7', 'z', 'X', 'Z', 0}, 6, unpack_xz, NULL},
     {"zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4, unpack_zstd, NULL},
-    {"lz4", {0x02, 0x21, 0x4c, 0x18}, 4, NULL, "it is packed with lz4; gzip, xz and zstd can be unpacked, or give the unpacked vmlinux"},
-    {"lzo", {0x89, 'L', 'Z', 'O'}, 4, NULL, "it is packed with lzo; gzip, xz and zstd can be unpacked, or give the unpacked vmlinux"},
-    {"bzip2", {'B', 'Z', 'h'}, 3, NULL, "it is packed with bzip2; gzip, xz and zstd can be unpacked, or give the unpacked vmlinux"},
-    {"lzma", {0x5d, 0, 0}, 3, NULL, "it is packed with lzma; gzip, xz and zstd can be unpacked, or give the unpacked vmlinux"},
+    {"lz4", {0x02, 0x21, 0x4c, 0x18}, 4, unpack_lz4, NULL},
+    {"lzo", {0x89, 'L', 'Z', 'O'}, 4, NULL, "it is packed with lzo; gzip, xz, zstd and lz4 can be unpacked, or give the unpacked vmlinux"},
+    {"bzip2", {'B', 'Z', 'h'}, 3, NULL, "it is packed with bzip2; gzip, xz, zstd and lz4 can be unpacked, or give the unpacked vmlinux"},
+    {"lzma", {0x5d, 0, 0}, 3, NULL, "it is packed with lzma; gzip, xz, zstd and lz4 can be unpacked, or give the unpacked vmlinux"},
 };
 
 static const struct form *form_of(const uint8_t *bytes, size_t size)
@@ -167,7 +167,7 @@ int unpack(const uint8_t *bytes, size_t size, struct unpack_sink *sink, const ch
     int rc;
 
     sink->total = 0;
-    *why = "its packed part is of a form that is not known: gzip, xz and zstd can be unpacked, or give the unpacked vmlinux";
+    *why = "its packed part is of a form that is not known: gzip, xz, zstd and lz4 can be unpacked, or give the unpacked vmlinux";
     if (f == NULL || size > PACKED_BYTES_MAX)
         return -ENOEXEC;
     *why = f->why;

@@ -68,7 +68,7 @@ int collet_sched_set(struct collet *c, const char *module, struct collet_sched_v
 /* ---- The builder ---- */
 
 /*
- * A kernel as it will be loaded: an ELF64 PV kernel, unpacked if the file was a bzImage (gzip, xz, zstd). Unpacked kernels are kept in `cache_folder` (NULL: none is kept) under a name made of the
+ * A kernel as it will be loaded: an ELF64 PV kernel, unpacked if the file was a bzImage (gzip, xz, zstd, lz4). Unpacked kernels are kept in `cache_folder` (NULL: none is kept) under a name made of the
  * file's path, size, times and inode, and mapped from there, so that the second creation costs no unpacking. Old entries of the same path are removed.
  * -ENOENT, -EACCES ...: the file; -ENOEXEC: not a kernel that can run here; collet_error() says what is wrong and what would be right.
  */
@@ -108,7 +108,7 @@ int collet_trace_stop(struct collet *c);
 struct collet_trace_ring;
 int collet_trace_open(struct collet *c, unsigned int cpu, struct collet_trace_ring **ring);
 void collet_trace_close(struct collet_trace_ring *ring);
-/* Records from *position on (0: the oldest that is left), which moves; number, 0 if there is none yet. *lost grows by those that were overwritten before they were read. */
+/* Records from *position on (0: the oldest that is left), which moves; number, 0 if there is none yet. *lost grows by those that were overwritten before they were read, but not for position 0. */
 size_t collet_trace_read(struct collet_trace_ring *ring, uint64_t *position, struct collet_trace_record *records, size_t room, uint64_t *lost);
 
 #ifdef __cplusplus
