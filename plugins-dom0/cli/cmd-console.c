@@ -84,7 +84,8 @@ const struct cli_command cmd_console = {
     .name = "console",
     .arguments = "DOMAIN",
     .summary = "Attach to a domain's console",
-    .description = "Ctrl-] detaches; the guest notices nothing. The command ends when the domain does. Input may come from a pipe:\n"
+    .description = "Ctrl-] detaches; the guest notices nothing. The command ends when the domain does, and not when\n"
+                   "xenconsoled is restarted. Input may come from a pipe:\n"
                    "then it is sent as it is, and the command ends after the last output that follows. Everything that a console\n"
                    "shows is also kept in " CONSOLE_LOG_FOLDER "/guest-NAME.log.",
     .examples = "  collet console web\n  echo uptime | collet console web --idle 3\n  collet console web --log | less",

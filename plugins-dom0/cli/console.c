@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define CONSOLE_WAIT_MS 5000
+#define REATTACH_MS     300 /* by then an ending domain has ended */
 
 struct session {
     int in, out, pty;
@@ -25,7 +26,7 @@ struct session {
     uint64_t started_ms, output_ms; /* when the last output came */
 };
 
-enum ending { GOES_ON, DETACHED, GUEST_GONE, OUTPUT_GONE };
+enum ending { GOES_ON, DETACHED, GUEST_GONE, CONSOLE_GONE, OUTPUT_GONE };
 
 static uint64_t now_ms(void)
 {
@@ -177,6 +178,56 @@ static enum ending copy_both_ways(struct session *s)
     return ending;
 }
 
+/* The number of a domain that runs; -1: there is none of that name, or it has ended. */
+static int64_t running_domain(struct cli *cli, const char *domain)
+{
+    static const uint32_t ended = COLLET_DOMAIN_SHUT_DOWN | COLLET_DOMAIN_DYING;
+    struct cli quiet = { .out = cli->out, .err = cli->err, .collet = cli->collet, .quiet_errors = true };
+    struct collet_domain_info info;
+    bool runs = cli_open(&quiet) == 0 && collet_domain_find(quiet.collet, domain, &info) == 0 && (info.flags & ended) == 0;
+
+    cli->collet = quiet.collet;
+    return runs ? (int64_t)info.domid : -1;
+}
+
+/* Attach anew as long as the pty closes and the same domain goes on. */
+static enum ending copy_and_reattach(struct cli *cli, const char *domain, struct session *s)
+{
+    int64_t domid = running_domain(cli, domain);
+    enum ending ending;
+
+    for (;;) {
+        struct cli quiet = { .out = cli->out, .err = cli->err, .client = cli->client, .quiet_errors = true };
+        int exit;
+
+        ending = copy_both_ways(s);
+        close(s->pty);
+        if (ending != GUEST_GONE || domid < 0 || !cli_sleep_ms(REATTACH_MS) || running_domain(cli, domain) != domid)
+            return ending;
+        exit = console_open(&quiet, domain, &s->pty);
+        cli->client = quiet.client;
+        if (exit != 0)
+            return CONSOLE_GONE;
+    }
+}
+
+static const char *say_ending(enum ending ending)
+{
+    return ending == GUEST_GONE     ? "the domain has ended"
+           : ending == CONSOLE_GONE ? "the console has ended, and there is no new one; the domain goes on"
+                                    : "detached";
+}
+
+static void say_how_to_leave(struct cli *cli, const char *domain, int escape)
+{
+    if (escape < 0)
+        return;
+    if (escape < 32)
+        fprintf(cli->err, "Connected to %s; Ctrl-%c detaches.\n", domain, escape | 0x40);
+    else
+        fprintf(cli->err, "Connected to %s; %c detaches.\n", domain, escape);
+}
+
 int console_run(struct cli *cli, const char *domain, int fd, const struct console_options *options)
 {
     struct session s = { .in = 0, .out = fileno(cli->out), .pty = fd, .options = options, .started_ms = now_ms(), .output_ms = now_ms(), .line_start = true };
@@ -187,21 +238,15 @@ int console_run(struct cli *cli, const char *domain, int fd, const struct consol
     cli_catch_signals();
     fflush(cli->out);
     if (terminal) {
-        if (options->escape >= 0 && options->escape < 32)
-            fprintf(cli->err, "Connected to %s; Ctrl-%c detaches.\n", domain, options->escape | 0x40);
-        else if (options->escape >= 0)
-            fprintf(cli->err, "Connected to %s; %c detaches.\n", domain, options->escape);
+        say_how_to_leave(cli, domain, options->escape);
         raw = before;
         cfmakeraw(&raw);
         tcsetattr(s.in, TCSAFLUSH, &raw);
     }
-    ending = copy_both_ways(&s);
-    if (terminal) {
+    ending = copy_and_reattach(cli, domain, &s);
+    if (terminal)
         tcsetattr(s.in, TCSAFLUSH, &before);
-        fprintf(cli->err, "%s%s\n", s.line_start ? "" : "\n", ending == GUEST_GONE ? "The domain has ended." : "Detached.");
-    } else if (ending == GUEST_GONE) {
-        fputs("collet: the domain has ended\n", cli->err);
-    }
-    close(fd);
-    return 0;
+    if (terminal || ending == GUEST_GONE || ending == CONSOLE_GONE)
+        fprintf(cli->err, "%scollet: %s\n", terminal && !s.line_start ? "\n" : "", say_ending(ending));
+    return ending == CONSOLE_GONE ? CLI_FAILED : CLI_OK;
 }

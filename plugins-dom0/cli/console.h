@@ -17,5 +17,8 @@ struct console_options {
 int console_parse_escape(struct cli *cli, const char *text, int *escape);
 /* Ask colletd for the pty of a domain, waiting a little if there is none yet. *fd on success. */
 int console_open(struct cli *cli, const char *domain, int *fd);
-/* Copy both ways until the escape, the end of the input, or the end of the domain. Closes fd. Exit code. */
+/*
+ * Copy both ways until the escape, the end of the input, or the end of the domain. Closes fd. Exit code.
+ * A pty that closes while the domain goes on is xenconsoled's restart: the new one is attached to.
+ */
 int console_run(struct cli *cli, const char *domain, int fd, const struct console_options *options);

@@ -65,6 +65,9 @@ static int split(const char *text, struct setting *s)
     snprintf(s->section, sizeof(s->section), "%.*s", dot != NULL ? (int)(dot - text) : 6, dot != NULL ? text : "domain");
     snprintf(s->key, sizeof(s->key), "%.*s", (int)(equals - (dot != NULL ? dot + 1 : text)), dot != NULL ? dot + 1 : text);
     s->value = equals + 1;
+    for (const char *c = s->section; *c != 0; c++)
+        if (!isalnum((unsigned char)*c) && strchr("_- ", *c) == NULL)
+            return -EINVAL;
     for (const char *c = s->key; *c != 0; c++)
         if (!isalnum((unsigned char)*c) && *c != '_' && *c != '-' && *c != '.')
             return -EINVAL;

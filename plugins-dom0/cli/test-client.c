@@ -242,7 +242,8 @@ struct guest {
     int master;
     char heard[256];
     size_t count;
-    bool goes; /* after what it heard */
+    bool goes;  /* after what it heard */
+    bool ended; /* and its domain with it */
 };
 
 static void *guest_main(void *arg)
@@ -254,6 +255,8 @@ static void *guest_main(void *arg)
     if (write(g->master, "answer\r\n", 8) != 8)
         return NULL;
     usleep(100000);
+    if (g->ended)
+        fake.domains[1].flags = COLLET_DOMAIN_SHUT_DOWN;
     if (g->goes)
         close(g->master);
     return NULL;
@@ -320,11 +323,30 @@ END_TEST
 
 START_TEST(the_console_ends_with_the_guest)
 {
-    struct guest g = { .goes = true };
+    struct guest g = { .goes = true, .ended = true };
     char output[256];
 
     ck_assert_int_eq(run_console(&g, "x", "--idle 20", output, sizeof(output)), 0);
     ck_assert_str_eq(output, "answer\r\n");
+}
+END_TEST
+
+START_TEST(a_console_that_ends_alone_is_attached_to_anew)
+{
+    static char again[256];
+    struct guest g = { .goes = true };
+    char output[256], name[128];
+    int master, slave;
+
+    /* The next pty that the daemon tells of says something at once; then no more input, and silence. */
+    ck_assert_int_eq(openpty(&master, &slave, name, NULL, NULL), 0);
+    snprintf(again, sizeof(again), "{\"ok\": true, \"result\": {\"pty\": \"%s\"}}\n", name);
+    ck_assert_int_eq((int)write(master, "again", 5), 5);
+    canned.answers[1] = again;
+    ck_assert_int_eq(run_console(&g, "x", "--idle 1", output, sizeof(output)), 0);
+    ck_assert_str_eq(output, "answer\r\nagain");
+    close(master);
+    close(slave);
 }
 END_TEST
 
@@ -361,6 +383,7 @@ Suite *suite_client(void)
     tcase_add_test(t, a_script_talks_to_the_console);
     tcase_add_test(t, the_escape_detaches);
     tcase_add_test(t, the_console_ends_with_the_guest);
+    tcase_add_test(t, a_console_that_ends_alone_is_attached_to_anew);
     tcase_add_test(t, escapes_are_characters);
     return s;
 }

@@ -175,6 +175,8 @@ START_TEST(settings_are_replaced_in_their_line)
     ck_assert_str_eq(overridden(text, ".a=1"), "refused");
     ck_assert_str_eq(overridden(text, "a.=1"), "refused");
     ck_assert_str_eq(overridden(text, "a]b=1"), "refused");
+    ck_assert_str_eq(overridden(text, "x]y.b=1"), "refused");
+    ck_assert_str_eq(overridden("[plugin  shares]\n", "plugin shares.share=5%"), "[plugin  shares]\n[plugin shares]\nshare = 5%\n");
     ck_assert_str_eq(overridden(text, "a=1\n[x]"), "refused");
 }
 END_TEST
