@@ -21,6 +21,7 @@
 #define BVT_ALLOWANCE_MAX_NS (1000ull * 1000 * 1000)
 #define BVT_WARP_MAX_NS (60ull * 1000 * 1000 * 1000)
 #define BVT_SLICE_MAX_NS (1000ull * 1000 * 1000)
+#define BVT_GIVEN_MAX 4u /* so many times C of what was given away by yielding can be claimed later */
 
 enum { BVT_WEIGHT, BVT_ALLOWANCE, BVT_WARP, BVT_WARP_LIMIT, BVT_UNWARP, BVT_PARAMS };
 
@@ -200,13 +201,30 @@ static void bvt_dequeue(void *state, struct sched_queue *queue, struct sched_vcp
     heap_remove(&rq->heap, &v->node, &bvt_heap);
 }
 
-/* Just behind whoever is first, for once; A and the claim that it gives stay as they are. */
+/* What v has given away by yielding lapses, but for the last: else it could save up a claim without bound, and one day leave the pCPU to nobody. */
+static void bvt_lapse(const struct bvt_vcpu *first, struct bvt_vcpu *v)
+{
+    uint64_t c = v->set.value[BVT_ALLOWANCE], weight = v->set.value[BVT_WEIGHT], oldest;
+
+    /* C of the one that counts most in virtual time; a smaller claim would not count against the other's C. */
+    if (first->set.value[BVT_ALLOWANCE] > c)
+        c = first->set.value[BVT_ALLOWANCE];
+    if (first->set.value[BVT_WEIGHT] < weight)
+        weight = first->set.value[BVT_WEIGHT];
+    oldest = first->least - BVT_GIVEN_MAX * c * BVT_WEIGHT_DEFAULT / weight;
+    if (bvt_earlier(v->avt, oldest))
+        v->avt = oldest;
+}
+
+/* Just behind whoever is first, for once; the claim that A gives stays for a while. */
 static void bvt_yield(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t now_ns)
 {
     struct bvt_queue *rq = queue->data;
     struct bvt_vcpu *v = vcpu->data;
 
     (void)state, (void)now_ns;
+    if (rq->heap.root != NULL)
+        bvt_lapse(bvt_of(rq->heap.root), v);
     v->key = v->avt - v->warp;
     if (rq->heap.root != NULL && !bvt_earlier(bvt_of(rq->heap.root)->key, v->key))
         v->key = bvt_of(rq->heap.root)->key + 1;

@@ -357,6 +357,26 @@ START_TEST(yield_lets_somebody_else_run_next)
 }
 END_TEST
 
+/* Ten seconds given away do not make five of monopoly. */
+START_TEST(yielding_saves_up_little)
+{
+    struct engine_task *hog, *polite;
+
+    start(1);
+    hog = add("hog", 256, ENGINE_FOREVER, 0);
+    polite = add("polite", 256, 20 * US, 0);
+    polite->yields = true;
+    engine_run(&engine, 10000 * MS);
+    ck_assert_uint_ge(hog->ran_ns, 7000 * MS);
+    polite->yields = false;
+    polite->run_ns = polite->left_ns = ENGINE_FOREVER;
+    hog->vcpu->sched.waited_max_ns = 0;
+    engine_run(&engine, 12000 * MS);
+    ck_assert_uint_le(hog->vcpu->sched.waited_max_ns, 30 * MS);
+    stop();
+}
+END_TEST
+
 START_TEST(two_pcpus_share_by_weight_each)
 {
     struct engine_task *t[4];
@@ -411,6 +431,7 @@ Suite *suite_bvt(void)
     tcase_add_test(tc, accounting_does_not_drift);
     tcase_add_test(tc, virtual_time_survives_wrap_around);
     tcase_add_test(tc, yield_lets_somebody_else_run_next);
+    tcase_add_test(tc, yielding_saves_up_little);
     tcase_add_test(tc, two_pcpus_share_by_weight_each);
     tcase_add_test(tc, parameters_are_checked_and_read_back);
     suite_add_tcase(s, tc);
