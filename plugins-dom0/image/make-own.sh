@@ -47,7 +47,10 @@ fi
 mkdir -p "$stage/usr/share/bash-completion/completions"
 cp "$here/../cli/completion.bash" "$stage/usr/share/bash-completion/completions/collet"
 mkdir -p "$stage/etc/collet/plugins" "$stage/etc/collet/examples" "$stage/var/log/collet/console" "$stage/var/cache/collet"
-cp "$here"/examples/*.ini "$stage/etc/collet/examples/"
+for example in "$here"/examples/*.ini; do # also where `collet create NAME` finds it
+    cp "$example" "$stage/etc/collet/examples/"
+    ln -s "examples/$(basename "$example")" "$stage/etc/collet/"
+done
 for plugin in "$here"/../plugins/*/*.ini; do
     [ ! -e "$plugin" ] || cp "$plugin" "$stage/etc/collet/examples/plugin-$(basename "$plugin")"
 done

@@ -9,8 +9,8 @@ part() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 summary=/tmp/summary
 : >$summary
 failed=0
-# line OK TEXT: a row of the summary.
-row() { printf '  %-56s %s\n' "$2" "$1" >>$summary; [ "$1" != WRONG ] || failed=1; }
+# row VERDICT TEXT: a row of the summary.
+row() { printf '  %-64s %s\n' "$2" "$1" >>$summary; [ "$1" != WRONG ] || failed=1; }
 
 part "Domain0: an unmodified Debian kernel"
 say cat /sys/hypervisor/type
@@ -23,7 +23,7 @@ say collet vcpu pin Domain-0 all 0
 for weight in 1 2 4; do # 256 is what everybody has
     definition "w$weight" "cpus = 1" "cmdline = console=hvc0 pci=off quiet domu.name=w$weight domu.run=spin" "[sched]" "weight = $((weight * 256))"
     started=$(uptime_cs)
-    limit=150 c create "/tmp/w$weight.ini" >/dev/null || row WRONG "create w$weight"
+    limit=150 c create "/tmp/w$weight.ini" >/tmp/created 2>&1 || row WRONG "create w$weight"
     created=$(uptime_cs)
     within 60 spoke "w$weight" 'domU: hello' || row WRONG "w$weight speaks"
     echo "w$weight: created in $(((created - started) / 100)).$(((created - started) % 100 / 10)) s, its user space spoke $((($(uptime_cs) - created) / 100)) s later"
@@ -45,13 +45,13 @@ shares() {
         | "worst: \($worst * 10000 | round / 100)% off", (if $worst * 1000 <= $tolerance then "within" else "outside" end)' >/tmp/shares
     grep -v -E '^(within|outside)$' /tmp/shares
     if grep -q '^within$' /tmp/shares; then verdict=ok; else verdict=WRONG; fi
-    row "$verdict" "$1: $(grep -o '[0-9.]*% of' /tmp/shares | tr -d '\n' | sed 's/ of/ : /g; s/ : $//'), $(grep '^worst' /tmp/shares)"
+    row "$verdict" "$1: $(grep -o '[0-9.]*% of' /tmp/shares | tr -d '\n' | sed 's/ of/ /g; s/ $//'), $(grep '^worst' /tmp/shares)"
 }
 part "Shares by weight"
 shares "bvt 1:2:4" 10 20 1 2 4
 part "Another scheduler takes over while they run: rr knows no weights"
 say collet sched use rr
-shares "rr 1:1:1" 10 10 1 1 1
+shares "rr 1:1:1" 100 10 1 1 1
 part "And a second swap"
 say collet sched use bvt
 shares "bvt 1:2:4 again" 10 20 1 2 4
@@ -59,7 +59,7 @@ say collet sched show
 
 part "A guest that sleeps five milliseconds at a time, beside the three"
 definition quick "cpus = 1" "cmdline = console=hvc0 pci=off quiet domu.name=quick domu.run=latency" "[sched]" "weight = 512" "[plugin latency]" "latency = 3ms" "burst = 1ms" "cpu = 10%"
-c create /tmp/quick.ini >/dev/null || row WRONG "create quick"
+c create /tmp/quick.ini >/tmp/created 2>&1 || row WRONG "create quick"
 within 90 spoke quick 'domU: hello' || row WRONG "quick speaks"
 # percentiles SECONDS: from becoming runnable to running, by the hypervisor's histogram over that time. Sets p50, p90, p99 (upper bounds of buckets, us).
 buckets() { c info quick --json | jq -c '.domain.vcpus[0].latency_buckets'; }
@@ -82,11 +82,8 @@ sleep 3
 say collet plugin show latency
 percentiles 12
 row "$([ "$p90" -lt "$before_p90" ] && echo ok || echo WRONG)" "with plugin latency:    p50 $p50 us, p90 $p90 us, p99 $p99 us"
-shares "bvt 1:2:4 beside it" 30 10 1 2 4
 say collet list
 
-part "What Domain0's kernel and programs can do meanwhile"
-say 'time sh -c "i=0; while [ \$i -lt 300 ]; do /bin/true; i=\$((i + 1)); done"'
 for name in w1 w2 w4 quick; do c destroy $name; done
 say collet list
 printf '\n---- what was seen ----\n'
