@@ -420,13 +420,14 @@ static void credit_sleep(void *state, struct sched_queue *queue, struct sched_vc
     credit_leave(state, vcpu->data);
 }
 
-/* To the end of its class without its boost; pick_next passes over it once. */
+/* pick_next passes over it once. It loses its boost, and what it has given away beyond what it may save. */
 static void credit_yield(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t now_ns)
 {
     struct credit_vcpu *v = vcpu->data;
 
     v->boosted = false;
     v->yielded = true;
+    credit_domain_approach(state, credit_domain_of(v), credit_origin(state, queue));
     credit_insert(state, queue, v, now_ns);
 }
 

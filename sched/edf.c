@@ -22,6 +22,7 @@
 #define EDF_EXTRA_NS (5ull * 1000 * 1000) /* a turn of extra time */
 #define EDF_ALONE_NS (100ull * 1000 * 1000) /* the same while nobody else is runnable here: other pCPUs may have somebody */
 #define EDF_YIELD_NS (200ull * 1000)
+#define EDF_GIVEN_NS (20ull * 1000 * 1000) /* of extra time that was given away by yielding so much, at the default weight, can be claimed later */
 #define EDF_WEIGHT_DEFAULT 256ull
 #define EDF_WEIGHT_MAX 65535ull
 #define EDF_PPM 1000000ull
@@ -247,6 +248,8 @@ static void edf_yield(void *state, struct sched_queue *queue, struct sched_vcpu 
     v->key = v->deadline_ns;
     if (rq->ready.root != NULL && edf_of(rq->ready.root)->key >= v->key)
         v->key = edf_of(rq->ready.root)->key + 1;
+    if (rq->extra.root != NULL && edf_earlier(v->extra_time, edf_of_extra(rq->extra.root)->extra_time - EDF_GIVEN_NS))
+        v->extra_time = edf_of_extra(rq->extra.root)->extra_time - EDF_GIVEN_NS;
     v->extra_key = v->extra_time;
     if (rq->extra.root != NULL && !edf_earlier(edf_of_extra(rq->extra.root)->extra_key, v->extra_key))
         v->extra_key = edf_of_extra(rq->extra.root)->extra_key + 1;

@@ -19,6 +19,7 @@
 #define STRIDE_QUANTUM_NS (10ull * 1000 * 1000)
 #define STRIDE_QUANTUM_MIN_NS (100ull * 1000)
 #define STRIDE_QUANTUM_MAX_NS (1000ull * 1000 * 1000)
+#define STRIDE_GIVEN_MAX 2u /* so many quanta of what was given away by yielding can be claimed later */
 
 enum { STRIDE_WEIGHT, STRIDE_QUANTUM, STRIDE_PARAMS };
 
@@ -168,17 +169,22 @@ static void stride_sleep(void *state, struct sched_queue *queue, struct sched_vc
     stride_balance(queue, vcpu->data, -1);
 }
 
-/* Just behind whoever is first, for once. Its pass, and the claim that it gives, stay as they are. */
+/* Just behind whoever is first, for once. Its pass stays, so it may have the time back; but a great claim lapses, or it could keep the pCPU for itself one day. */
 static void stride_yield(void *state, struct sched_queue *queue, struct sched_vcpu *vcpu, uint64_t now_ns)
 {
     struct stride_queue *rq = queue->data;
     struct stride_vcpu *v = vcpu->data;
+    const struct stride_vcpu *first = rq->heap.root != NULL ? stride_of(rq->heap.root) : v;
+    uint64_t least = first->pass - STRIDE_GIVEN_MAX * stride_quantum(state) * STRIDE_WEIGHT_DEFAULT / v->weight;
 
-    (void)state, (void)now_ns;
+    (void)now_ns;
+    v->remain = stride_earlier(v->pass, least) ? least - v->pass : 0;
+    v->pass += v->remain;
     v->key = v->pass;
-    if (rq->heap.root != NULL && !stride_earlier(stride_of(rq->heap.root)->key, v->key))
-        v->key = stride_of(rq->heap.root)->key + 1;
+    if (first != v && !stride_earlier(first->key, v->key))
+        v->key = first->key + 1;
     stride_insert(rq, v);
+    stride_balance(queue, v, 1);
 }
 
 static struct sched_decision stride_pick_next(void *state, struct sched_queue *queue, uint64_t now_ns)

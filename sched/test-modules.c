@@ -137,6 +137,25 @@ START_TEST(nobody_starves)
 }
 END_TEST
 
+/* Who yields gives time away; it may have a little of it back later, but not so that the others starve. */
+START_TEST(yielding_saves_up_little)
+{
+    struct engine_task *hog, *polite;
+
+    start((uint32_t)_i, 1);
+    hog = engine_add(&engine, "hog", NULL, ENGINE_FOREVER, 0);
+    polite = engine_add(&engine, "polite", NULL, 20 * US, 0);
+    polite->yields = true;
+    engine_run(&engine, 10000 * MS);
+    polite->yields = false;
+    polite->run_ns = polite->left_ns = ENGINE_FOREVER;
+    hog->vcpu->sched.waited_max_ns = 0;
+    engine_run(&engine, 12000 * MS);
+    ck_assert_uint_le(hog->vcpu->sched.waited_max_ns, 100 * MS);
+    stop((uint32_t)_i);
+}
+END_TEST
+
 static void storm_step(uint32_t *paused)
 {
     static const char *const names[] = {"weight", "cap", "warp_ns", "warp_limit_ns", "slice_ns", "period_ns", "extra", "allowance_ns", "quantum_ns"};
@@ -232,6 +251,7 @@ Suite *suite_modules(void)
     tcase_add_loop_test(tc, same_inputs_same_decisions, 0, modules);
     tcase_add_loop_test(tc, no_pcpu_idles_beside_work, 0, modules);
     tcase_add_loop_test(tc, nobody_starves, 0, modules);
+    tcase_add_loop_test(tc, yielding_saves_up_little, 0, modules);
     tcase_add_loop_test(tc, storms_find_no_fault, 0, modules);
     tcase_add_loop_test(tc, domains_come_and_go, 0, modules);
     suite_add_tcase(s, tc);

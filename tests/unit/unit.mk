@@ -16,6 +16,10 @@ UNIT_LIBS := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubun
 
 UNIT_TESTS := $(sort $(wildcard sched/test-*.c vfr-rules/test-*.c blk-sched/test-*.c hypervisor/*/test-*.c sdk/*/test-*.c \
 	sdk/templates/*/test-*.c tests/unit/test-*.c plugins-dom0/*/test-*.c plugins-dom0/plugins/*/test-*.c))
+# make unit-tests ONLY="bvt modules": some of them.
+ifneq ($(ONLY),)
+UNIT_TESTS := $(filter $(foreach t,$(ONLY),%/test-$(t).c),$(UNIT_TESTS))
+endif
 UNIT_PROGRAMS := $(patsubst %.c,$(UNIT_OUT)/%,$(UNIT_TESTS))
 
 HOST_SOURCES := $(sort $(filter-out %/world.c,$(wildcard sdk/host/*.c)))
@@ -33,7 +37,7 @@ unit_object = $(patsubst %.c,$(UNIT_OUT)/$(1)/%.o,$(2))
 
 .PHONY: unit-tests unit-build unit-clean
 unit-build: $(UNIT_PROGRAMS)
-unit-tests: unit-build ##- unit tests of modules, cores and parsers, on this host, under ASan and UBSan
+unit-tests: unit-build ##- unit tests of modules, cores and parsers, on this host, under ASan and UBSan (ONLY="bvt modules": some of them)
 	@sh tests/unit/run.sh $(UNIT_PROGRAMS)
 unit-clean:
 	rm -rf $(UNIT_OUT)
