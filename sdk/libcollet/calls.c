@@ -369,7 +369,7 @@ static int sched_values(struct collet *c, enum collet_op op, const char *module,
     if (rc < 0 && arg.failed < count) {
         if (failed != NULL)
             *failed = arg.failed;
-        collet_fail(c, rc, "%.31s: %s", values[arg.failed].name, collet_reason(op, rc));
+        collet_fail(c, rc, "%.31s: %s", values[arg.failed].name, collet_reason(rc == -EINVAL ? COLLET_OP_SCHED_GET : op, rc)); /* -EINVAL: its scope, of one entry; their sense, of all */
     }
     if (rc >= 0 && op == COLLET_OP_SCHED_GET)
         memcpy(values, c->data, count * sizeof(*values));
