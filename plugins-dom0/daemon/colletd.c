@@ -31,6 +31,8 @@
 #endif
 #define PATH_BYTES 512
 #define CHANGES_ROOM 64
+#define LOCK_TRIES 40u
+#define LOCK_STEP_US 50000u
 #define CONFIG_BYTES_MAX (64u << 10)
 
 struct daemon {
@@ -238,6 +240,22 @@ static int make_folders(struct daemon *d)
     return 0;
 }
 
+/* One that was killed a moment ago may still be on its way out. */
+static bool lock_try(int fd)
+{
+    unsigned int i;
+
+    for (i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        if (errno != EWOULDBLOCK)
+            return false;
+        usleep(LOCK_STEP_US);
+    }
+    errno = EWOULDBLOCK;
+    return false;
+}
+
 /* One daemon at a time. The lock goes with the process, however it ends. */
 static int lock_take(struct daemon *d)
 {
@@ -246,7 +264,7 @@ static int lock_take(struct daemon *d)
 
     snprintf(path, sizeof(path), "%.400s/colletd.pid", d->settings->run_folder);
     d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (d->lock >= 0 && flock(d->lock, LOCK_EX | LOCK_NB) == 0)
+    if (d->lock >= 0 && lock_try(d->lock))
         return 0;
     if (d->lock >= 0 && errno == EWOULDBLOCK) {
         length = read(d->lock, pid, sizeof(pid) - 1);

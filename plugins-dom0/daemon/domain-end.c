@@ -250,7 +250,7 @@ static void apply_to_module(struct domains *d, const struct sched_catalog *catal
     free(values);
 }
 
-static void sched_used(struct domains *d)
+void domains_sched_used(struct domains *d)
 {
     struct sched_catalog catalog = {0};
     const struct sched_catalog_module *now;
@@ -262,6 +262,7 @@ static void sched_used(struct domains *d)
         log_note("scheduler %s is in charge now, before it was %s", now->name, d->active_module);
         apply_to_module(d, &catalog, now, sched_catalog_find(&catalog, d->active_module));
         memcpy(d->active_module, now->name, sizeof(d->active_module));
+        domain_state_module_write(d);
     }
     sched_catalog_free(&catalog);
     domain_event(d, COLLET_PLUGIN_SCHED_CHANGED);
@@ -276,7 +277,10 @@ void domains_change(struct domains *d, const struct collet_change *change)
     case COLLET_CHANGE_SCHED_USED:
         if (change->value != 0)
             log_error("scheduler: the last module was replaced for a fault, %.*s is in charge", (int)sizeof(change->text), change->text);
-        sched_used(d);
+        domains_sched_used(d);
+        break;
+    case COLLET_CHANGE_DOMAIN_UNPAUSED:
+        domain_event(d, COLLET_PLUGIN_DOMAIN_CAME); /* others make domains, too */
         break;
     case COLLET_CHANGE_DOMAIN_SHUT_DOWN:
     case COLLET_CHANGE_DOMAIN_DESTROYED:
@@ -285,7 +289,7 @@ void domains_change(struct domains *d, const struct collet_change *change)
         domains_reconcile(d);
         break;
     case 0:
-        sched_used(d);
+        domains_sched_used(d);
         domains_reconcile(d);
         break;
     default:

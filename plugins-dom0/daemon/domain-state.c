@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define SUFFIX ".json"
+#define MODULE_FILE "scheduler" /* whose parameters the domains have */
 #define PATH_BYTES 512
 
 static void state_path(const struct domains *d, const char *name, const char *suffix, char *path)
@@ -110,6 +111,21 @@ static void definition_read(struct domain *domain, const char *file, const char 
     free(mistakes);
 }
 
+/* Files come in any order; the list is in order of creation. */
+static void place_in_order(struct domain *domain)
+{
+    struct domain **at = &domain->domains->first;
+
+    while (*at != domain)
+        at = &(*at)->next;
+    *at = domain->next;
+    at = &domain->domains->first;
+    while (*at != NULL && (*at)->created_ns <= domain->created_ns)
+        at = &(*at)->next;
+    domain->next = *at;
+    *at = domain;
+}
+
 static void state_take(struct domains *d, const char *path, json_t *state, const struct sched_catalog *catalog)
 {
     const char *name, *phase, *uuid, *last_exit, *file, *text;
@@ -130,6 +146,7 @@ static void state_take(struct domains *d, const char *path, json_t *state, const
     domain->phase = phase_from(phase);
     domain->domid = (uint32_t)domid;
     domain->created_ns = (uint64_t)created;
+    place_in_order(domain);
     strcpy(domain->uuid, uuid);
     domain->paused = paused;
     domain->restarts = (unsigned int)restarts;
@@ -140,6 +157,35 @@ static void state_take(struct domains *d, const char *path, json_t *state, const
     built_read(domain, json_object_get(state, "built"));
     history_read(&domain->history, history);
     definition_read(domain, file, text, catalog);
+}
+
+void domain_state_module_write(const struct domains *d)
+{
+    char path[PATH_BYTES];
+    FILE *file;
+
+    if (d->s.state_folder == NULL)
+        return;
+    snprintf(path, sizeof(path), "%.400s/" MODULE_FILE, d->s.state_folder);
+    file = fopen(path, "we");
+    if (file == NULL)
+        return;
+    fputs(d->active_module, file);
+    fclose(file);
+}
+
+static void module_read(struct domains *d)
+{
+    char path[PATH_BYTES], name[COLLET_NAME_MAX] = "";
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%.400s/" MODULE_FILE, d->s.state_folder);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return;
+    if (fgets(name, sizeof(name), file) != NULL)
+        memcpy(d->active_module, name, sizeof(name));
+    fclose(file);
 }
 
 void domains_state_read(struct domains *d)
@@ -154,6 +200,7 @@ void domains_state_read(struct domains *d)
     folder = d->s.state_folder != NULL ? opendir(d->s.state_folder) : NULL;
     if (folder == NULL)
         return;
+    module_read(d);
     d->s.backend->catalog(d->s.backend->arg, &catalog);
     while ((entry = readdir(folder)) != NULL) {
         size_t length = strlen(entry->d_name);

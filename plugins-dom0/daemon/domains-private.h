@@ -80,6 +80,7 @@ void domain_undo(struct domain *domain);  /* give back what it has in the hyperv
 
 /* domain-end.c */
 void domains_reconcile(struct domains *d);
+void domains_sched_used(struct domains *d); /* another module may be in charge */
 void domain_ended(struct domain *domain, const char *text); /* it is gone: keep its definition and why */
 void domain_restart(struct domain *domain, uint64_t delay_ns);
 void waiters_settle(struct domains *d, const struct domain *domain, uint32_t domid, bool restarted, const char *failure);
@@ -87,7 +88,8 @@ void waiters_settle(struct domains *d, const struct domain *domain, uint32_t dom
 /* domain-state.c */
 void domain_state_write(const struct domain *domain);
 void domain_state_remove(const struct domains *d, const char *name);
-/* Reads all state files into the list. */
+void domain_state_module_write(const struct domains *d);
+/* Reads all state files into the list, and which scheduler module was active. */
 void domains_state_read(struct domains *d);
 
 /* domain-world.c */

@@ -130,6 +130,10 @@ int domain_find(struct domains *d, struct call *call, const char *which, struct 
 
     memset(info, 0, sizeof(*info));
     *domain = numbered ? domain_by_id(d, (uint32_t)number) : domain_by_name(d, which);
+    if (*domain != NULL && (*domain)->phase == PHASE_ENDED && info_find(d, (*domain)->name, 0, info)) {
+        *domain = NULL; /* another program made one of the same name */
+        return 0;
+    }
     if (*domain != NULL)
         there = domain_lives(*domain) && info_find(d, NULL, (*domain)->domid, info);
     else

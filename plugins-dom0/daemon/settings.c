@@ -85,13 +85,31 @@ static const char *take(struct settings *s, const struct setting *k, const char 
     return NULL;
 }
 
+static bool section_known(const char *section)
+{
+    size_t i;
+
+    for (i = 0; i < TABLE_COUNT; i++)
+        if (strcmp(table[i].section, section) == 0)
+            return true;
+    return false;
+}
+
+static void unknown_section(struct reading *r, const char *section, unsigned int line)
+{
+    static const char *const names[] = {"paths", "log", "console", "restart", "plugins", NULL};
+    const char *near = text_nearest(section, names);
+
+    text_mistake(r->mistakes, r->file, line, "[%s]: there is no such section%s%s%s", section, near != NULL ? "; is [" : "", near != NULL ? near : "", near != NULL ? "] meant?" : "");
+}
+
 static void unknown(struct reading *r, const char *section, const char *key, unsigned int line)
 {
     const char *names[TABLE_COUNT + 1], *near;
     size_t i;
 
     for (i = 0; i < TABLE_COUNT; i++)
-        names[i] = table[i].key;
+        names[i] = strcmp(table[i].section, section) == 0 ? table[i].key : "";
     names[i] = NULL;
     near = text_nearest(key, names);
     text_mistake(r->mistakes, r->file, line, "%s: there is no such setting in [%s]%s%s%s", key, section, near != NULL ? "; is " : "", near != NULL ? near : "", near != NULL ? " meant?" : "");
@@ -103,8 +121,13 @@ static void entry(void *arg, const char *section, const char *key, const char *v
     const char *expected;
     size_t i;
 
-    if (key == NULL)
+    if (key == NULL) {
+        if (!section_known(section))
+            unknown_section(r, section, line);
         return;
+    }
+    if (*section != '\0' && !section_known(section))
+        return; /* told where it began */
     for (i = 0; i < TABLE_COUNT; i++)
         if (strcmp(section, table[i].section) == 0 && strcmp(key, table[i].key) == 0) {
             expected = take(r->settings, &table[i], value);

@@ -68,7 +68,7 @@ bool store_listens(void)
 /* Every tool looks for these; the kernel's own are made by xenstored. */
 static int domain0_nodes(struct store *s)
 {
-    static const char *const nodes[][2] = {{"/local/domain/0/domid", "0"}, {"/local/domain/0/name", "Domain0"}, {"/tool/xenstored", ""}};
+    static const char *const nodes[][2] = {{"/local/domain/0/domid", "0"}, {"/local/domain/0/name", "Domain-0"}, {"/tool/xenstored", ""}};
     char *there;
     size_t i;
 

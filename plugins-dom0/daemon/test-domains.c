@@ -520,7 +520,7 @@ static unsigned int state_files(void)
     while (readdir(dir) != NULL)
         count++;
     closedir(dir);
-    return count - 2;
+    return count - 2 - 1; /* and the scheduler's name */
 }
 
 /* ---- Creation ---- */
@@ -857,6 +857,25 @@ START_TEST(domains_of_others)
     domains_op_destroy(domains, new_call(), "guest");
     ck_assert(ok(last()));
     ck_assert_uint_eq(fake.count, 1);
+    create(DEFINITION("web"));
+    shut_down("web", SHUTDOWN_poweroff);
+    fake_add("web", 0);
+    domains_op_destroy(domains, new_call(), "web");
+    ck_assert(ok(last()));
+    ck_assert_uint_eq(fake.count, 1);
+}
+END_TEST
+
+START_TEST(destroyed_before_its_restart)
+{
+    create(DEFINITION("web"));
+    shut_down("web", SHUTDOWN_crash);
+    shut_down("web", SHUTDOWN_crash); /* this one waits */
+    ck_assert_str_eq(entry_text("web", "state"), "restarting");
+    domains_op_destroy(domains, new_call(), "web");
+    ck_assert(ok(last()));
+    ck_assert_str_eq(entry_text("web", "state"), "ended");
+    ck_assert_uint_eq(fake.count, 1);
 }
 END_TEST
 
@@ -932,6 +951,20 @@ START_TEST(killed_and_much_happened)
     ck_assert_str_eq(entry_text("web", "state"), "running");
     ck_assert_int_eq((int)json_integer_value(json_object_get(entry("web"), "restarts")), 1);
     ck_assert_str_eq(entry_text("gone", "state"), "ended");
+}
+END_TEST
+
+START_TEST(killed_and_the_scheduler_changed)
+{
+    create(DEFINITION("web"));
+    daemon_kill();
+    fake.sched_sets = 0;
+    strcpy(fake.active, "edf");
+    daemon_start();
+    ck_assert_uint_eq(fake.sched_sets, 1);
+    daemon_kill();
+    daemon_start();
+    ck_assert_uint_eq(fake.sched_sets, 1);
 }
 END_TEST
 
@@ -1023,10 +1056,12 @@ Suite *suite_domains(void)
     tcase_add_test(tcase, renaming);
     tcase_add_test(tcase, consoles);
     tcase_add_test(tcase, domains_of_others);
+    tcase_add_test(tcase, destroyed_before_its_restart);
     tcase_add_test(tcase, another_scheduler_takes_over);
     tcase_add_test(tcase, the_world_for_plugins);
     tcase_add_test(tcase, killed_while_all_is_well);
     tcase_add_test(tcase, killed_and_much_happened);
+    tcase_add_test(tcase, killed_and_the_scheduler_changed);
     tcase_add_test(tcase, killed_while_building);
     tcase_add_test(tcase, killed_while_rebuilding);
     tcase_add_test(tcase, killed_before_the_unpausing);

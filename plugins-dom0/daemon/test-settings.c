@@ -49,6 +49,9 @@ START_TEST(mistakes)
     ck_assert_ptr_nonnull(strstr(m.text, "x:5: run = here: a path from the root"));
     ck_assert_uint_eq(s->console_bytes, 1u << 20);
     settings_free(s);
+    memset(&m, 0, sizeof(m));
+    settings_free(settings_parse("x", "size = 1\n[consle]\nsize = 4\n", &m));
+    ck_assert_str_eq(m.text, "x:1: size: there is no such setting in []\nx:2: [consle]: there is no such section; is [console] meant?");
 }
 END_TEST
 
