@@ -82,6 +82,28 @@ static void print_text(struct cli *cli, char *text)
     fflush(cli->out);
 }
 
+/* Print what has come. In JSON, half a line waits for its rest. */
+static void print_news(struct cli *cli, struct log_text *log)
+{
+    char *end, kept;
+    size_t left;
+
+    if (log->used == 0)
+        return;
+    end = cli->json ? memrchr(log->text, '\n', log->used) : log->text + log->used;
+    if (end == NULL)
+        return;
+    if (cli->json)
+        end++;
+    left = log->used - (size_t)(end - log->text);
+    kept = *end;
+    *end = 0;
+    print_text(cli, log->text);
+    *end = kept;
+    memmove(log->text, end, left + 1);
+    log->used = left;
+}
+
 static int print_hypervisor_log(struct cli *cli, unsigned long lines, bool follow)
 {
     struct log_text log = { 0 };
@@ -90,17 +112,14 @@ static int print_hypervisor_log(struct cli *cli, unsigned long lines, bool follo
 
     if (exit == 0)
         exit = read_all(cli, &position, &log);
-    if (exit == 0 && log.used != 0) {
-        char *from = lines != 0 ? log.text + (last_lines(&log, lines) - log.text) : log.text;
-
-        print_text(cli, from);
-    }
+    if (exit == 0 && log.used != 0)
+        print_text(cli, lines != 0 ? log.text + (last_lines(&log, lines) - log.text) : log.text);
+    log.used = 0;
     cli_catch_signals();
     while (exit == 0 && follow && cli_sleep_ms(LOG_POLL_MS)) {
-        log.used = 0;
         exit = read_all(cli, &position, &log);
-        if (exit == 0 && log.used != 0)
-            print_text(cli, log.text);
+        if (exit == 0)
+            print_news(cli, &log);
     }
     free(log.text);
     return exit;

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `collet watch`: changes as they come. One program at a time can have the event channel that tells of them, and colletd usually has it: then the
- * records are looked for five times a second instead; none is missed, for the hypervisor keeps the last 1024.
+ * `collet watch`: changes as they come. One program at a time can have the event channel that tells of them, and that is colletd's: a look at what
+ * happens must not keep it from starting. So the records are asked for five times a second; none is missed, for the hypervisor keeps the last 1024.
  * Tests: test-cli.c.
  */
 #include "commands.h"
 #include "format.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 #include <xen/xen.h>
 #include <xen/sched.h>
 
@@ -23,7 +20,6 @@ struct watch {
     uint64_t last;
     unsigned long left; /* records to print, 0: no end */
     uint64_t wall_base_ns;
-    int fd;
 };
 
 static const char *kind_name(uint32_t kind)
@@ -96,22 +92,6 @@ static int print_new(struct cli *cli, struct watch *w, bool *over)
     return 0;
 }
 
-/* false: time to end. */
-static bool wait_for_more(struct cli *cli, const struct watch *w, unsigned int ms)
-{
-    struct pollfd wait = { .fd = w->fd, .events = POLLIN };
-    uint32_t port;
-
-    if (w->fd < 0)
-        return cli_sleep_ms(ms < WATCH_POLL_MS ? ms : WATCH_POLL_MS);
-    if (poll(&wait, 1, ms > 60000 ? 60000 : (int)ms) > 0) {
-        if (read(w->fd, &port, sizeof(port)) < 0 && errno != EAGAIN)
-            return false;
-        collet_changes_rearm(cli->collet);
-    }
-    return !cli_interrupted();
-}
-
 static uint64_t now_ms(void)
 {
     struct timespec t;
@@ -134,7 +114,7 @@ static int watch_loop(struct cli *cli, struct watch *w, unsigned int total_ms)
             return exit;
         if (now >= until)
             return w->left != 0 ? cli_fail(cli, CLI_TIMED_OUT, "ETIMEDOUT", "watch: %lu of the wanted changes have not come", w->left) : 0;
-        if (!wait_for_more(cli, w, until - now > 1000000 ? 1000000 : (unsigned int)(until - now)))
+        if (!cli_sleep_ms(until - now > WATCH_POLL_MS ? WATCH_POLL_MS : (unsigned int)(until - now)))
             return 0;
     }
 }
@@ -142,7 +122,7 @@ static int watch_loop(struct cli *cli, struct watch *w, unsigned int total_ms)
 static int watch_run(struct cli *cli, const struct cli_args *args)
 {
     const char *count = cli_option(args, "count"), *timeout = cli_option(args, "timeout");
-    struct watch w = { .last = ~0ull, .fd = -1 };
+    struct watch w = { .last = ~0ull };
     struct collet_machine m;
     unsigned int ms = 0;
     uint64_t lost;
@@ -156,7 +136,6 @@ static int watch_run(struct cli *cli, const struct cli_args *args)
         return exit;
     cli_catch_signals();
     rc = collet_machine(cli->collet, &m);
-    w.fd = collet_changes_fd(cli->collet);
     if (rc == 0 && cli_flag(args, "all"))
         w.last = 0;
     else if (rc == 0)

@@ -179,17 +179,6 @@ int collet_changes(struct collet *c, uint64_t *last, struct collet_change *recor
     return (int)n;
 }
 
-int collet_changes_fd(struct collet *c)
-{
-    return fail(c, -EEXIST, "another program has it");
-}
-
-int collet_changes_rearm(struct collet *c)
-{
-    (void)c;
-    return 0;
-}
-
 static void *copy(const void *from, size_t bytes)
 {
     void *to = malloc(bytes + 1);

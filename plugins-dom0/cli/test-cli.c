@@ -5,8 +5,11 @@
 
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void setup(void)
 {
@@ -293,6 +296,36 @@ START_TEST(log_has_its_last_lines)
 }
 END_TEST
 
+static void *log_more(void *arg)
+{
+    (void)arg;
+    usleep(300000);
+    fake.log = "one\ntwo\nthr";
+    usleep(600000);
+    fake.log = "one\ntwo\nthree\n";
+    usleep(600000);
+    kill(getpid(), SIGINT);
+    return NULL;
+}
+
+static void follow(const char *line, const char *expected)
+{
+    pthread_t thread;
+
+    fake.log = "one\n";
+    pthread_create(&thread, NULL, log_more, NULL);
+    ck_assert_int_eq(run(line), 0);
+    pthread_join(thread, NULL);
+    ck_assert_str_eq(said, expected);
+}
+
+START_TEST(log_can_be_followed)
+{
+    follow("log -f", "one\ntwo\nthree\n");
+    follow("log -f --json", "{\"line\":\"one\"}\n{\"line\":\"two\"}\n{\"line\":\"three\"}\n");
+}
+END_TEST
+
 START_TEST(watch_prints_what_is_kept_and_what_comes)
 {
     ck_assert_int_eq(run("watch --all -n 2"), 0);
@@ -507,6 +540,7 @@ Suite *suite_cli(void)
     tcase_add_test(t, sched_show_tells_of_faults);
     tcase_add_test(t, pinning);
     tcase_add_test(t, log_has_its_last_lines);
+    tcase_add_test(t, log_can_be_followed);
     tcase_add_test(t, watch_prints_what_is_kept_and_what_comes);
     tcase_add_test(t, top_in_batch);
     tcase_add_test(t, every_command_explains_itself);
