@@ -18,6 +18,7 @@
 #define SOON_NS (5 * NS_PER_MS) /* events that come within this become one call of each kind */
 #define SCHED_SETTLES_NS (50 * NS_PER_MS)
 #define SAY_AGAIN_NS (600 * NS_PER_S)
+#define LOG_LINES_A_MINUTE 60u
 #define INTERVAL_MIN_MS 100u
 #define INTERVAL_MAX_MS 3600000u
 #define EVENTS_MAX 32
@@ -80,6 +81,24 @@ static void line_add(struct plugin *plugin, int level, char *text)
     plugin->lines[plugin->line_count++] = (struct plugin_line){.at_ns = plugin_now_ns(plugin->plugins), .times = 1, .level = level, .text = text};
 }
 
+/* The daemon's log is everybody's: so many lines a minute from each. */
+static bool log_room(struct plugin *plugin)
+{
+    const struct plugins_daemon *daemon = &plugin->plugins->set.daemon;
+    uint64_t now_ns = loop_now();
+    char line[160];
+
+    if (now_ns - plugin->log_since_ns >= 60 * NS_PER_S) {
+        plugin->log_since_ns = now_ns;
+        plugin->log_lines = 0;
+    }
+    if (++plugin->log_lines == LOG_LINES_A_MINUTE && daemon->log != NULL) {
+        snprintf(line, sizeof(line), "plugin %s: says too much; for the rest of this minute `collet plugin show %s` alone has it", plugin->name, plugin->name);
+        daemon->log(daemon->arg, 1, line);
+    }
+    return plugin->log_lines < LOG_LINES_A_MINUTE;
+}
+
 void plugin_say(struct plugin *plugin, int level, const char *format, ...)
 {
     struct plugins *plugins = plugin->plugins;
@@ -108,7 +127,7 @@ void plugin_say(struct plugin *plugin, int level, const char *format, ...)
             old->at_ns = now_ns;
         }
     }
-    if (plugins->set.daemon.log != NULL && asprintf(&line, "plugin %s: %s", plugin->name, text) >= 0) {
+    if (log_room(plugin) && plugins->set.daemon.log != NULL && asprintf(&line, "plugin %s: %s", plugin->name, text) >= 0) {
         plugins->set.daemon.log(plugins->set.daemon.arg, level, line);
         free(line);
     }
@@ -869,9 +888,13 @@ void plugins_reload(struct plugins *plugins, const char *name, plugins_done *don
         waiter_finish(waiter, -ENOENT, "no plugin of that name is loaded");
         return;
     }
-    if (plugin->candidate != NULL) {
+    if (plugin->candidate != NULL && plugin->waiter != NULL) {
         waiter_finish(waiter, -EBUSY, "it is being loaded at this moment");
         return;
+    }
+    if (plugin->candidate != NULL) { /* a restart by itself is no reason to be turned away */
+        plugin_worker_free(plugin->candidate);
+        plugin->candidate = NULL;
     }
     if (plugin->worker == NULL) { /* in back-off, stopped or refused: a new beginning */
         timer_stop(&plugin->timer);

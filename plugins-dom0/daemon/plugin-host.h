@@ -176,6 +176,8 @@ struct plugin {
     char *last_error;
     struct plugin_line lines[PLUGIN_LINES];
     uint32_t line_count;
+    uint64_t log_since_ns; /* beginning of this minute, and lines in the daemon's log since */
+    uint32_t log_lines;
 };
 
 struct plugins {

@@ -613,8 +613,9 @@ END_TEST
 START_TEST(talk_is_bounded_and_clean)
 {
     load_good("talk");
-    UNTIL(the("talk")->updates >= 1);
-    ck_assert_uint_le(fake.log_lines, PLUGIN_SAYS_MAX + 2);
+    UNTIL(the("talk")->updates >= 3);
+    ck_assert_uint_eq(fake.log_lines, 60);
+    assert_has(fake.log, "says too much");
     assert_has(fake.log, "word 3 ?[2J ?");
     ck_assert_int_eq(the("talk")->state, PLUGIN_RUNNING);
 }
@@ -626,6 +627,21 @@ START_TEST(a_plugin_has_no_rights)
     UNTIL(the("rights")->updates >= 1);
     if (geteuid() == 0)
         assert_has(fake.log, "rights 0\n");
+}
+END_TEST
+
+START_TEST(reload_goes_before_a_restart)
+{
+    pid_t first;
+
+    provide_as("hang-load", "good");
+    plugins_load(plugins, "good", NULL, NULL, NULL);
+    first = the("good")->candidate->pid;
+    provide("good");
+    ck_assert_int_eq(reload("good").rc, 0);
+    ck_assert_int_ne(the("good")->worker->pid, first);
+    UNTIL(fake.changes == 1);
+    ck_assert_int_eq(kill(first, 0), -1);
 }
 END_TEST
 
@@ -803,6 +819,7 @@ Suite *suite_plugin_host(void)
     tcase_add_test(t, an_error_of_update_changes_nothing_and_stops_nobody);
     tcase_add_test(t, talk_is_bounded_and_clean);
     tcase_add_test(t, a_plugin_has_no_rights);
+    tcase_add_test(t, reload_goes_before_a_restart);
     tcase_add_test(t, the_plugin_that_was_loaded_first_owns_a_value);
     tcase_add_test(t, the_earlier_one_takes_what_the_later_had);
     tcase_add_test(t, admission_without_plugins_is_granted);

@@ -6,7 +6,7 @@ static int leak_update(UPDATE_ARGS)
 {
     UPDATE_UNUSED;
     for (;;)
-        memset(malloc(1u << 20), 1, 1u << 20);
+        *(volatile char *)malloc(1u << 20) = 1;
     return 0;
 }
 
