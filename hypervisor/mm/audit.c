@@ -17,7 +17,7 @@
 #include "vcpu.h"
 #include "x86/layout.h"
 
-#define WINDOW 262144u /* frames: 2 MiB of counters */
+#define WINDOW_ORDER 9u /* 2 MiB of counters for 262144 frames; fewer at a time, and more walks, if there is no such piece */
 #define QUIESCE_TRIES 1000
 #define QUIESCE_RUN_NS (200ull * 1000) /* between two tries, so that who is inside gets on */
 #define REPORT_MAX 10
@@ -29,12 +29,13 @@ struct counts {
 struct walk {
     struct counts *window;
     uint64_t first; /* frame number of window[0] */
+    uint64_t frames; /* that window counts */
     unsigned int differences;
 };
 
 static void count(struct walk *w, uint64_t mfn, bool typed)
 {
-    if (mfn - w->first >= WINDOW)
+    if (mfn - w->first >= w->frames)
         return;
     w->window[mfn - w->first].refs++;
     w->window[mfn - w->first].types += typed;
@@ -182,11 +183,11 @@ static unsigned int walk_windows(struct walk *w, uint64_t *total)
     struct domain *d;
     uint64_t n;
 
-    for (w->first = 0; w->first < frame_table_end; w->first += WINDOW) {
-        memset(w->window, 0, WINDOW * sizeof(w->window[0]));
+    for (w->first = 0; w->first < frame_table_end; w->first += w->frames) {
+        memset(w->window, 0, w->frames * sizeof(w->window[0]));
         for (d = domain_list; d != NULL; d = d->next)
             count_domain(w, d);
-        for (n = w->first; n < frame_table_end && n < w->first + WINDOW; n++) {
+        for (n = w->first; n < frame_table_end && n < w->first + w->frames; n++) {
             if ((frame_table[n].word & FRAME_REF_MASK) == 0)
                 continue;
             compare(w, n);
@@ -198,18 +199,22 @@ static unsigned int walk_windows(struct walk *w, uint64_t *total)
 
 unsigned int frames_audit(void)
 {
-    mfn_t buffer = frames_alloc(9);
+    unsigned int order = WINDOW_ORDER;
+    mfn_t buffer = frames_alloc(order);
     struct walk w = {0};
     struct domain *d;
     uint64_t total = 0;
 
+    while (!mfn_valid_number(buffer) && order > 0)
+        buffer = frames_alloc(--order);
     if (!mfn_valid_number(buffer)) {
         log_error("audit: no memory for it");
         return 1;
     }
     w.window = mfn_to_virt(buffer);
+    w.frames = (PAGE_SIZE << order) / sizeof(w.window[0]);
     if (!all_quiesce()) {
-        frames_free(buffer, 9);
+        frames_free(buffer, order);
         log_error("audit: the guests could not be stopped between memory operations");
         return 1;
     }
@@ -226,7 +231,7 @@ unsigned int frames_audit(void)
         w.differences++;
     }
     all_unpause();
-    frames_free(buffer, 9);
+    frames_free(buffer, order);
     log_info("audit: %lu frames in use, %lu free, %u differences", (unsigned long)total, (unsigned long)frames_free_count(),
              w.differences);
     return w.differences;
