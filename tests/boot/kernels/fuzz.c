@@ -8,6 +8,8 @@
  */
 #include "mini.h"
 
+#include <collet/control.h>
+
 #define ARENA_PAGES 96u
 #define SCRATCH_BYTES 4096u
 #define PROGRESS 250000ul
@@ -285,6 +287,32 @@ static long call_multicall(struct fuzz *f)
     return multicall(call, count);
 }
 
+/* The control interface and domctl. As Domain0 it makes domains until memory is gone, and destroys some; it does not start one. */
+static long call_control(struct fuzz *f)
+{
+    uint64_t op = below(f, 68);
+    uint32_t *word = (uint32_t *)f->scratch;
+
+    scratch_fill(f);
+    if (below(f, 4) == 0) {
+        word[0] = (uint32_t)below(f, 100);
+        word[1] = (uint32_t)below(f, 0x20);
+        word[2] = (uint32_t)below(f, 10);
+        return hypercall1(__HYPERVISOR_domctl, scratch_pointer(f));
+    }
+    if (op == COLLET_OP_DOMAIN_CREATE) {
+        memset(f->scratch, 0, 512);
+        snprintf((char *)f->scratch, COLLET_NAME_MAX, "fuzz%lu", (unsigned long)below(f, 100000));
+        word[8] = (uint32_t)below(f, 6);
+        word[10] = (uint32_t)below(f, 1000);
+    } else if (below(f, 4) != 0) {
+        word[0] = (uint32_t)below(f, below(f, 2) ? 10 : 1000);
+        word[1] = below(f, 2) ? 0 : (uint32_t)below(f, 100);
+    }
+    return hypercall4(COLLET_HYPERCALL, op, scratch_pointer(f), below(f, 3) ? below(f, 300) : any_number(f),
+                      below(f, 20) == 0 ? any_number(f) : COLLET_CONTROL_VERSION);
+}
+
 static long call_plain(struct fuzz *f)
 {
     static const unsigned char safe[] = {__HYPERVISOR_set_gdt, __HYPERVISOR_stack_switch, __HYPERVISOR_fpu_taskswitch, __HYPERVISOR_platform_op,
@@ -306,7 +334,7 @@ static long call_one(struct fuzz *f)
 {
     unsigned int done, count;
 
-    switch (below(f, 16)) {
+    switch (below(f, 17)) {
     case 0 ... 3:
         count = (unsigned int)below(f, 12);
         mmu_requests(f, count);
@@ -335,6 +363,8 @@ static long call_one(struct fuzz *f)
         return call_multicall(f);
     case 14:
         return below(f, 2) ? update_descriptor(any_entry(f), random_next(&f->random)) : set_debugreg(below(f, 7), any_va(f));
+    case 15:
+        return call_control(f);
     default:
         return call_plain(f);
     }

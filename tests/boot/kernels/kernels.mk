@@ -10,7 +10,7 @@ KERNELS_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-common -fno-strict-alias
 	-Wall -Wextra -Werror -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -I$(KERNELS_DIR)/lib -Isdk/include \
 	-DSTACK_BYTES=65536 -DVCPUS_MAX=8
 KERNELS_LIB := console memory traps events start entry
-KERNELS := abi-page abi-bare abi-base0 attack-mm attack-cpu attack-ev-gnt fuzz spin control attack-control
+KERNELS := abi-page abi-bare abi-base0 attack-mm attack-cpu attack-ev-gnt fuzz spin pest control attack-control
 KERNELS_ELF := $(KERNELS:%=$(KERNELS_OUT)/%.elf)
 KERNELS_LIB_OBJ := $(KERNELS_LIB:%=$(KERNELS_OUT)/lib/%.o)
 

@@ -41,7 +41,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-# name | kernel | its command line | outcome: done, crash, either, wild, domu, domu-crash, shares | seconds | the hypervisor's options
+# name | kernel | its command line | outcome: done, crash, either, wild, domu, domu-crash, shares, pest | seconds | the hypervisor's options
 boots() {
     local kernel attack outcome
     for kernel in abi-page abi-bare abi-base0; do
@@ -74,6 +74,7 @@ boots() {
     echo "control-race-four|control|part=race quiet=1 seconds=5 seed=$((seed + 1))|done|60|dom0_mem=128M dom0_max_vcpus=4"
     echo "control-fuzz|control|part=fuzz quiet=1 seed=$seed count=20000|done|120|dom0_mem=128M"
     echo "shares|spin|shares|shares|300"
+    echo "interference|pest|phase_ms=3500|pest|200"
 }
 
 wanted() {
@@ -224,6 +225,42 @@ judge_shares() {
         }' "$to"
 }
 
+# Two CPU-bound domains beside one that does all kinds of costly things, all of one weight on one CPU: in each of its phases both get their third at least, within 1%.
+judge_pest() {
+    local to=$1
+    hypervisor_unharmed "$to" || return 1
+    awk '
+        match($0, /\[t\] pest phase=[a-z]+ from=[0-9]+ to=[0-9]+/) {
+            split(substr($0, RSTART, RLENGTH), word, /[ =]/)
+            phases++; name[phases] = word[4]; from[phases] = word[6] + 200000000; to[phases] = word[8]
+        }
+        match($0, /\[t\] spin weight=[0-9]+ vcpu=0 real=[0-9]+ virtual=[0-9]+/) {
+            split(substr($0, RSTART, RLENGTH), word, /[ =]/)
+            who = word[4]; real = word[8]; virtual = word[10]
+            if (phases == 0 || real < from[phases] || real > to[phases]) next
+            if (!((phases, who) in first_real)) { first_real[phases, who] = real; first_virtual[phases, who] = virtual }
+            last_real[phases, who] = real; last_virtual[phases, who] = virtual
+        }
+        END {
+            for (i = 1; i <= phases; i++) {
+                if (from[i] + 3000000000 > to[phases]) break # the last may be cut short
+                text = text name[i]
+                for (who = 1; who <= 2; who++) {
+                    real = last_real[i, who] - first_real[i, who]
+                    if (real < 2500000000) { text = text " (too few reports)"; bad = 1; continue }
+                    share = (last_virtual[i, who] - first_virtual[i, who]) / real
+                    text = text sprintf(" %.4f", share)
+                    if (share < 0.3333 * 0.99) bad = 1
+                }
+                text = text "; "
+                seen++
+            }
+            print text
+            if (seen < 9) { print seen + 0 " of 9 phases"; bad = 1 }
+            exit bad
+        }' "$to"
+}
+
 [ -x /usr/bin/qemu-system-x86_64 ] || { echo 'needs qemu-system-x86'; exit 2; }
 mkdir -p $log
 if [ $peer = xen ]; then
@@ -260,6 +297,13 @@ while IFS='|' read -r name kernel args outcome seconds options; do
         done
         boot "$to" "$seconds" 1 "$modules" -icount shift=2,sleep=off || late=1
         why=$(if [ $late = 1 ]; then echo 'stopped at the time limit'; false; else judge_shares "$to"; fi)
+    elif [ "$outcome" = pest ]; then
+        modules="$out/spin.elf role=idle seconds=33,/dev/null,$out/pest.elf name=pest mem=16M vcpus=1 weight=1 -- domu=1 $args"
+        for who in 1 2; do
+            modules+=",$out/spin.elf name=bystander$who mem=16M vcpus=1 weight=1 -- weight=$who report_ms=100"
+        done
+        boot "$to" "$seconds" 1 "$modules" -icount shift=4,sleep=off || late=1
+        why=$(if [ $late = 1 ]; then echo 'stopped at the time limit'; false; else judge_pest "$to"; fi)
     elif [ "${outcome#domu}" != "$outcome" ]; then
         modules="$out/spin.elf role=idle seconds=$((seconds / 2)) until=2,/dev/null"
         modules+=",$out/$kernel.elf name=attacker mem=32M vcpus=2 weight=1 -- $args"

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * A CPU-bound guest, for measuring shares: every vCPU spins and reports its running time (runstate) each half second of real time, until the machine ends.
+ * A CPU-bound guest, for measuring shares: every vCPU spins and reports its running time (runstate) each report_ms=N (500) of real time, until the machine ends.
  * report=0: spins and says nothing. role=tick: mostly asleep, wakes each period_us=N (10000) and works work_us=N (20).
  * role=idle: Domain0's part, asleep for seconds=N (12) and then the end; with until=N the end comes with the N-th other domain's.
  */
 #include "mini.h"
 
-static uint64_t period_ns = 500000000, weight;
+static uint64_t period_ns, weight;
 static bool reports;
 
 static void report(void)
@@ -79,6 +79,7 @@ void kernel_main(void)
 
     weight = arg_number("weight", 1);
     reports = arg_number("report", 1) != 0;
+    period_ns = arg_number("report_ms", 500) * 1000000;
     arg_string("role", role, sizeof(role));
     if (strcmp(role, "tick") == 0)
         tick(arg_number("period_us", 10000) * 1000, arg_number("work_us", 20) * 1000);
