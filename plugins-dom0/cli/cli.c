@@ -109,7 +109,7 @@ void cli_result(struct cli *cli, json_t *result)
 
 void cli_result_line(struct cli *cli, json_t *result)
 {
-    json_dumpf(result, cli->out, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_dumpf(result, cli->out, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
     fputc('\n', cli->out);
     fflush(cli->out);
     json_decref(result);
@@ -123,7 +123,7 @@ static void print_json(struct cli *cli)
     if (cli->result != NULL && cli->error != NULL)
         json_object_update(cli->result, cli->error);
     if (document != NULL) {
-        json_dumpf(document, cli->out, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+        json_dumpf(document, cli->out, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
         fputc('\n', cli->out);
     }
     json_decref(cli->result);

@@ -180,6 +180,13 @@ static const struct collet_sched_param *find_param(struct cli *cli, const struct
     return NULL;
 }
 
+static const char *scopes_text(uint32_t scopes)
+{
+    static const char *const texts[8] = { "-", "all", "domain", "all, domain", "vcpu", "all, vcpu", "domain, vcpu", "all, domain, vcpu" };
+
+    return texts[scopes & (COLLET_SCOPE_MODULE | COLLET_SCOPE_DOMAIN | COLLET_SCOPE_VCPU)];
+}
+
 static void print_params(struct cli *cli, const struct params *p, const char *value_title, uint32_t scope, uint32_t domid, json_t *json)
 {
     struct table *t = table_new("Parameter<|Value>|Least>|Most>|Default>|For<|Meaning<");
@@ -201,8 +208,7 @@ static void print_params(struct cli *cli, const struct params *p, const char *va
         table_cell(t, "%s", format_value(text, param, param->minimum));
         table_cell(t, "%s", format_value(text, param, param->maximum));
         table_cell(t, "%s", format_value(text, param, param->initial));
-        table_cell(t, "%s%s%s", param->scopes & COLLET_SCOPE_MODULE ? "all " : "", param->scopes & COLLET_SCOPE_DOMAIN ? "domain " : "",
-                   param->scopes & COLLET_SCOPE_VCPU ? "vcpu" : "");
+        table_cell(t, "%s", scopes_text(param->scopes));
         table_cell(t, "%s", param->help);
         json_array_append_new(json, json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:b, s:b, s:b, s:o}", "name", param->name, "type", type_name(param->type),
                                               "value", known ? json_integer((json_int_t)v.value) : json_null(), "minimum", (json_int_t)param->minimum,
@@ -303,7 +309,7 @@ static int show_module(struct cli *cli, const struct params *p)
     list = json_array();
     if (!cli->json)
         print_status(cli, &status, m.now_ns);
-    print_params(cli, p, "Parameters; a value stands for what is not set for a domain or vCPU by itself:", COLLET_SCOPE_MODULE, 0, list);
+    print_params(cli, p, "Parameters; the value is that of domains and vCPUs that have none of their own:", COLLET_SCOPE_MODULE, 0, list);
     cli_result(cli, status_json(&status, list));
     return 0;
 }
@@ -409,9 +415,8 @@ static int check_scope(struct cli *cli, const struct params *p, const struct col
 {
     if (param->scopes & scope)
         return 0;
-    return cli_fail(cli, CLI_FAILED, "EOPNOTSUPP", "%s: parameter %s cannot be set %s, only for%s%s%s", p->module, param->name, scope_words(scope),
-                    param->scopes & COLLET_SCOPE_MODULE ? " all" : "", param->scopes & COLLET_SCOPE_DOMAIN ? " a domain" : "",
-                    param->scopes & COLLET_SCOPE_VCPU ? " a vCPU" : "");
+    return cli_fail(cli, CLI_FAILED, "EOPNOTSUPP", "%s: parameter %s cannot be set %s, only for: %s", p->module, param->name, scope_words(scope),
+                    scopes_text(param->scopes));
 }
 
 static int parse_value(struct cli *cli, const struct collet_sched_param *param, const char *text, uint64_t *value)

@@ -16,8 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CONSOLE_WAIT_MS 5000
-#define REATTACH_MS     300 /* by then an ending domain has ended */
+#define CONSOLE_WAIT_MS  5000
+#define REATTACH_MS      300   /* by then an ending domain has ended */
+#define REATTACH_WAIT_MS 15000 /* by then colletd has started xenconsoled anew */
 
 struct session {
     int in, out, pty;
@@ -190,25 +191,63 @@ static int64_t running_domain(struct cli *cli, const char *domain)
     return runs ? (int64_t)info.domid : -1;
 }
 
-/* Attach anew as long as the pty closes and the same domain goes on. */
-static enum ending copy_and_reattach(struct cli *cli, const char *domain, struct session *s)
+/* Pass the time; what is typed meanwhile is lost, but for the escape. */
+static enum ending pause_reading(struct session *s)
+{
+    uint64_t until = now_ms() + REATTACH_MS;
+    char buffer[256];
+
+    for (uint64_t now = now_ms(); now < until; now = now_ms()) {
+        struct pollfd wait = { .fd = s->input_over ? -1 : s->in, .events = POLLIN };
+        ssize_t n;
+
+        if (cli_interrupted() || time_left(s) == 0)
+            return DETACHED;
+        if (poll(&wait, 1, (int)(until - now)) <= 0)
+            continue;
+        n = read(s->in, buffer, sizeof(buffer));
+        s->input_over = n == 0;
+        if (n > 0 && s->options->escape >= 0 && memchr(buffer, s->options->escape, (size_t)n) != NULL)
+            return DETACHED;
+    }
+    return GOES_ON;
+}
+
+/* The pty has closed: wait for the next one as long as the domain goes on. */
+static enum ending reattach(struct cli *cli, const char *domain, int64_t domid, struct session *s)
+{
+    uint64_t until = now_ms() + REATTACH_WAIT_MS;
+
+    while (now_ms() < until) {
+        struct cli quiet = { .out = cli->out, .err = cli->err, .client = cli->client, .quiet_errors = true };
+        enum ending ending = pause_reading(s);
+        int exit;
+
+        if (ending != GOES_ON)
+            return ending;
+        if (domid < 0 || running_domain(cli, domain) != domid)
+            return GUEST_GONE;
+        exit = console_open(&quiet, domain, &s->pty);
+        cli->client = quiet.client;
+        s->output_ms = now_ms();
+        if (exit == 0)
+            return GOES_ON;
+    }
+    return CONSOLE_GONE;
+}
+
+static enum ending copy_until_end(struct cli *cli, const char *domain, struct session *s)
 {
     int64_t domid = running_domain(cli, domain);
     enum ending ending;
 
-    for (;;) {
-        struct cli quiet = { .out = cli->out, .err = cli->err, .client = cli->client, .quiet_errors = true };
-        int exit;
-
+    do {
         ending = copy_both_ways(s);
         close(s->pty);
-        if (ending != GUEST_GONE || domid < 0 || !cli_sleep_ms(REATTACH_MS) || running_domain(cli, domain) != domid)
-            return ending;
-        exit = console_open(&quiet, domain, &s->pty);
-        cli->client = quiet.client;
-        if (exit != 0)
-            return CONSOLE_GONE;
-    }
+        if (ending == GUEST_GONE)
+            ending = reattach(cli, domain, domid, s);
+    } while (ending == GOES_ON);
+    return ending;
 }
 
 static const char *say_ending(enum ending ending)
@@ -243,7 +282,7 @@ int console_run(struct cli *cli, const char *domain, int fd, const struct consol
         cfmakeraw(&raw);
         tcsetattr(s.in, TCSAFLUSH, &raw);
     }
-    ending = copy_and_reattach(cli, domain, &s);
+    ending = copy_until_end(cli, domain, &s);
     if (terminal)
         tcsetattr(s.in, TCSAFLUSH, &before);
     if (terminal || ending == GUEST_GONE || ending == CONSOLE_GONE)

@@ -254,7 +254,7 @@ START_TEST(bad_values_set_nothing)
     ck_assert_int_eq(run("sched set web weight=512 warp=2min"), 1);
     ck_assert_ptr_nonnull(strstr(complained, "from 0 to 60s"));
     ck_assert_int_eq(run("sched set web allowance=1ms"), 1);
-    ck_assert_ptr_nonnull(strstr(complained, "cannot be set for a domain, only for all"));
+    ck_assert_ptr_nonnull(strstr(complained, "cannot be set for a domain, only for: all"));
     ck_assert_int_eq(run("sched set web/2 weight=1"), 3);
     ck_assert_int_eq(run("sched set web/x weight=1"), 2);
     ck_assert_int_eq(run("sched set nobody weight=1"), 3);

@@ -181,6 +181,32 @@ START_TEST(settings_are_replaced_in_their_line)
 }
 END_TEST
 
+START_TEST(any_text_and_setting_are_survived)
+{
+    static const char letters[] = "[]=.: \t\n;#ab";
+    unsigned int seed = 31;
+
+    for (int round = 0; round < 20000; round++) {
+        char setting[12] = "", *text = calloc(1, 40);
+        uint64_t number;
+
+        for (int i = 0; i < 30; i++)
+            text[i] = letters[(unsigned int)rand_r(&seed) % (sizeof(letters) - 1)];
+        for (int i = 0; i < 10; i++)
+            setting[i] = letters[(unsigned int)rand_r(&seed) % (sizeof(letters) - 1)];
+        definition_override(&text, setting);
+        for (int i = 0; i < 6; i++)
+            setting[i] = "0123456789.-,kMGns"[(unsigned int)rand_r(&seed) % 18];
+        setting[6] = 0;
+        parse_frames(setting, &number);
+        parse_duration_ns(setting, &number);
+        parse_cpus(setting, 64, &number);
+        parse_u64(setting, &number);
+        free(text);
+    }
+}
+END_TEST
+
 Suite *suite_format(void);
 Suite *suite_format(void)
 {
@@ -197,5 +223,6 @@ Suite *suite_format(void)
     tcase_add_test(t, an_empty_table_may_say_so);
     tcase_add_test(t, near_names_are_found_and_far_ones_not);
     tcase_add_test(t, settings_are_replaced_in_their_line);
+    tcase_add_test(t, any_text_and_setting_are_survived);
     return s;
 }
