@@ -66,6 +66,15 @@ static void mine_charge(void *state, struct sched_queue *queue, struct sched_vcp
     (void)state, (void)queue, (void)now_ns;
     ((struct mine_vcpu *)vcpu->data)->used_ns += ran_ns;
 }
+/* Each queue has its own idea of what is much: take only the lead along. */
+static void mine_move(void *state, struct sched_queue *from, struct sched_queue *to, struct sched_vcpu *vcpu, uint64_t now_ns)
+{
+    const struct mine_queue *source = from->data, *target = to->data;
+    struct mine_vcpu *v = vcpu->data;
+
+    (void)state, (void)now_ns;
+    v->used_ns = target->least_ns + (v->used_ns > source->least_ns ? v->used_ns - source->least_ns : 0);
+}
 
 const struct sched_ops sched_mine = {
     .name = "mine",
@@ -76,4 +85,5 @@ const struct sched_ops sched_mine = {
     .dequeue = mine_dequeue,
     .pick_next = mine_pick_next,
     .charge = mine_charge,
+    .move = mine_move,
 };
