@@ -220,7 +220,7 @@ static uint64_t now_ms(void)
 /* Read and write until the time is over. Records younger than the moment before the reading wait for the next round: another ring may still hold older ones. */
 static int copy_records(struct cli *cli, struct dump *d)
 {
-    uint64_t until = d->follow ? UINT64_MAX : now_ms() + d->seconds_ms;
+    uint64_t until = d->follow ? UINT64_MAX : now_ms() + d->seconds_ms, lost = d->session.lost;
     bool goes_on = true;
 
     while (goes_on) {
@@ -235,6 +235,9 @@ static int copy_records(struct cli *cli, struct dump *d)
             rc = trace_session_read(&d->session);
         if (rc < 0)
             return cli_fail_collet(cli, rc, "trace");
+        if (d->session.lost != lost && d->spans != NULL)
+            trace_spans_gap(d->spans);
+        lost = d->session.lost;
         trace_session_take(&d->session, goes_on ? m.now_ns : UINT64_MAX, take_record, d);
         if (d->follow)
             fflush(d->out.file);

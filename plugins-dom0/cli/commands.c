@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The commands of `collet`, in the order of the help. Each is in the file cmd-<name>.c of its first word.
+ * The commands of `collet`, in the order of the help. Each is in the file cmd-<name>.c of its words, or of its first word; a pair such as pause and unpause shares one.
  * To add one: write its entry, name it here, and add it to docs/man/collet.1 and docs/reference/json.md.
  */
 #include "commands.h"

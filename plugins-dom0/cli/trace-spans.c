@@ -250,16 +250,24 @@ void trace_spans_record(struct trace_spans *s, const struct collet_trace_record 
     }
 }
 
-void trace_spans_end(struct trace_spans *s)
+void trace_spans_gap(struct trace_spans *s)
 {
     for (uint32_t cpu = 0; cpu < COLLET_VCPUS_MAX; cpu++)
-        if (s->cpus[cpu].known)
+        if (s->cpus[cpu].known) {
             end_cpu_slice(s, cpu, s->last_ns);
-    for (uint32_t domid = 0; domid < DOMAINS_MAX; domid++) {
-        for (uint32_t vcpu = 0; s->domains[domid] != NULL && vcpu < COLLET_VCPUS_MAX; vcpu++)
-            if (s->domains[domid][vcpu].state != NO_STATE)
-                enter_state(s, COLLET_TRACE_SUBJECT(domid, vcpu), NO_STATE, 0, s->last_ns);
+            s->cpus[cpu].known = false;
+        }
+    for (uint32_t domid = 0; domid < DOMAINS_MAX; domid++)
+        for (uint32_t vcpu = 0; s->domains[domid] != NULL && vcpu < COLLET_VCPUS_MAX; vcpu++) {
+            enter_state(s, COLLET_TRACE_SUBJECT(domid, vcpu), NO_STATE, 0, s->last_ns);
+            s->domains[domid][vcpu].in_call = false;
+        }
+}
+
+void trace_spans_end(struct trace_spans *s)
+{
+    trace_spans_gap(s);
+    for (uint32_t domid = 0; domid < DOMAINS_MAX; domid++)
         free(s->domains[domid]);
-    }
     free(s);
 }

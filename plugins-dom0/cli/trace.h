@@ -94,5 +94,7 @@ const char *trace_hypercall_name(uint64_t number, char to[32]);
 struct trace_spans;
 struct trace_spans *trace_spans_new(struct trace_out *o);
 void trace_spans_record(struct trace_spans *s, const struct collet_trace_record *r);
+/* Records were lost: what was going on is not known any more. Open slices end with the last record before. */
+void trace_spans_gap(struct trace_spans *s);
 /* Slices that are still open end with the last record. Frees. */
 void trace_spans_end(struct trace_spans *s);
