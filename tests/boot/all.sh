@@ -36,6 +36,7 @@ suite() { # name, command...
 suite unit "$make" --no-print-directory unit-tests
 suite kernels tests/boot/kernels/run-kernels.sh
 suite debian tests/boot/debian/run.sh
+suite domains tests/boot/domains/run.sh
 
 echo
 echo "$passed passed, $failed failed"
