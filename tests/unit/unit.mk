@@ -14,8 +14,9 @@ UNIT_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-common -fno-strict
 UNIT_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 UNIT_LIBS := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt -lpthread) -lm -lpthread
 
-UNIT_TESTS := $(sort $(wildcard sched/test-*.c vfr-rules/test-*.c blk-sched/test-*.c hypervisor/*/test-*.c sdk/*/test-*.c \
-	sdk/templates/*/test-*.c tests/unit/test-*.c plugins-dom0/*/test-*.c plugins-dom0/plugins/*/test-*.c))
+# Those of the command collet are linked as the command is, by rules of its own (plugins-dom0/cli/cli.mk).
+UNIT_TESTS := $(sort $(filter-out plugins-dom0/cli/test-%,$(wildcard sched/test-*.c vfr-rules/test-*.c blk-sched/test-*.c hypervisor/*/test-*.c sdk/*/test-*.c \
+	sdk/templates/*/test-*.c tests/unit/test-*.c plugins-dom0/*/test-*.c plugins-dom0/plugins/*/test-*.c)))
 # make unit-tests ONLY="bvt modules": some of them.
 ifneq ($(ONLY),)
 UNIT_TESTS := $(filter $(foreach t,$(ONLY),%/test-$(t).c),$(UNIT_TESTS))
