@@ -57,6 +57,8 @@ struct plugin_hello {
 
 struct plugin_worker;
 
+#define PLUGIN_PRINTED_MAX 256u
+
 /* How a worker tells its plugin. From the loop, never from within plugin_worker_call(). */
 struct plugin_worker_ops {
     void (*hello)(void *arg, struct plugin_worker *w); /* it is idle now; w->hello is filled in */
@@ -86,6 +88,8 @@ struct plugin_worker {
     size_t sent;
     char *in;
     size_t in_used;
+    int errors_fd;               /* what it writes to its standard error comes out here; the end of that is told when it dies */
+    char printed[PLUGIN_PRINTED_MAX];
     struct plugin_hello hello;
     struct plugin_ask *asks;
     uint32_t ask_count;

@@ -59,6 +59,7 @@ static void worker_close(struct plugin_worker *w)
     loop_unwatch(w->watch);
     w->watch = NULL;
     close(w->fd);
+    close(w->errors_fd);
 }
 
 static void worker_delete(struct plugin_worker *w)
@@ -77,6 +78,25 @@ static void worker_lost(struct plugin_worker *w, bool refused, const char *why)
     worker_close(w);
     w->ops->lost(w->arg, w, refused, why);
     worker_delete(w);
+}
+
+/* Keep the end of what it has written to its standard error: the C library tells there why it aborts, and so does assert(). */
+static void printed_take(struct plugin_worker *w)
+{
+    size_t used = strlen(w->printed), keep;
+    char bytes[sizeof(w->printed) / 2];
+    ssize_t n;
+
+    while ((n = read(w->errors_fd, bytes, sizeof(bytes))) > 0) {
+        for (ssize_t i = 0; i < n; i++)
+            if (bytes[i] < ' ' || bytes[i] == 0x7f)
+                bytes[i] = ' ';
+        keep = used + (size_t)n < sizeof(w->printed) ? used : sizeof(w->printed) - 1 - (size_t)n;
+        memmove(w->printed, w->printed + used - keep, keep);
+        memcpy(w->printed + keep, bytes, (size_t)n);
+        used = keep + (size_t)n;
+        w->printed[used] = '\0';
+    }
 }
 
 static void status_text(const struct plugin_worker *w, const char *where, int status, char *text, size_t bytes)
@@ -219,6 +239,8 @@ static void take_done(struct plugin_worker *w, struct plugin_unpack *u)
     loop_timer_cancel(w->deadline);
     w->deadline = NULL;
     w->phase = PHASE_IDLE;
+    printed_take(w); /* room for more; what was said in a call that went well is nobody's business */
+    w->printed[0] = '\0';
     if (!w->ending)
         w->ops->answered(w->arg, w, w->call, rc);
 }
@@ -308,13 +330,18 @@ static bool worker_read(struct plugin_worker *w)
 static void worker_ended(void *arg, pid_t pid, int status)
 {
     struct plugin_worker *w = arg;
-    char text[160];
+    char text[160 + PLUGIN_PRINTED_MAX];
+    size_t used;
 
     (void)pid;
     w->pid = 0;
     if (w->watch != NULL && !worker_read(w))
         return;
     status_text(w, w->phase == PHASE_IDLE ? "no call" : call_name(w), status, text, sizeof(text));
+    printed_take(w);
+    used = strlen(text);
+    if (w->printed[0] != '\0')
+        snprintf(text + used, sizeof(text) - used, "; it printed: %s", w->printed);
     worker_lost(w, false, text);
 }
 
@@ -345,7 +372,7 @@ static void worker_io(void *arg, uint32_t events)
 
 /* ---- Starting, calling, ending ---- */
 
-static int worker_spawn(struct plugin_worker *w, const struct plugins_settings *settings, const char *path, const char *name, int fd)
+static int worker_spawn(struct plugin_worker *w, const struct plugins_settings *settings, const char *path, const char *name, int fd, int errors_fd)
 {
     char memory[32], user[16];
     char *argv[] = {(char *)"plugin-worker", (char *)path, (char *)name, memory, user, NULL}, *environment[] = {NULL};
@@ -361,8 +388,9 @@ static int worker_spawn(struct plugin_worker *w, const struct plugins_settings *
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&attributes);
     posix_spawn_file_actions_adddup2(&files, fd, PLUGIN_WIRE_FD);
-    for (int i = 0; i < PLUGIN_WIRE_FD; i++)
-        posix_spawn_file_actions_addopen(&files, i, "/dev/null", i == 0 ? O_RDONLY : O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&files, errors_fd, 2);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setpgroup(&attributes, 0);
@@ -373,41 +401,59 @@ static int worker_spawn(struct plugin_worker *w, const struct plugins_settings *
     return rc;
 }
 
-/* A descriptor number that the spawned process's own do not collide with. */
-static int socket_pair(int ends[2])
+/* A pair of descriptors, of which the worker gets [1], and we keep [0], which never blocks: for speaking, or one way for its errors. [1] has a number that the spawned process's own do not collide with. */
+static int pair_open(int ends[2], bool one_way)
 {
-    int high;
+    int high, rc = one_way ? pipe2(ends, O_CLOEXEC | O_NONBLOCK) : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    if (rc != 0)
         return -errno;
     high = fcntl(ends[1], F_DUPFD_CLOEXEC, 16);
-    close(ends[1]);
     if (high < 0) {
+        rc = -errno;
         close(ends[0]);
-        return -errno;
+        close(ends[1]);
+        return rc;
     }
+    close(ends[1]);
     ends[1] = high;
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     return 0;
 }
 
+/* Both pairs, and the process that has the other ends of them. */
+static int worker_connect(struct plugin_worker *w, const struct plugins_settings *settings, const char *path, const char *name)
+{
+    int speaking[2], errors[2];
+    int rc = pair_open(speaking, false);
+
+    if (rc != 0)
+        return rc;
+    rc = pair_open(errors, true);
+    if (rc == 0) {
+        w->fd = speaking[0];
+        w->errors_fd = errors[0];
+        rc = worker_spawn(w, settings, path, name, speaking[1], errors[1]);
+        close(errors[1]);
+        if (rc != 0)
+            close(errors[0]);
+    }
+    close(speaking[1]);
+    if (rc != 0)
+        close(speaking[0]);
+    return rc;
+}
+
 struct plugin_worker *plugin_worker_start(const struct plugins_settings *settings, const char *path, const char *name, uint64_t call_limit_ns, const struct plugin_worker_ops *ops, void *arg)
 {
     struct plugin_worker *w = calloc(1, sizeof(*w));
-    int ends[2], rc;
+    int rc;
 
     if (w == NULL)
         return NULL;
     *w = (struct plugin_worker){.loop = settings->loop, .ops = ops, .arg = arg, .fd = -1, .call_limit_ns = call_limit_ns, .memory_limit_bytes = settings->memory_limit_bytes};
     w->in = malloc(IN_BYTES);
-    rc = w->in != NULL ? socket_pair(ends) : -ENOMEM;
-    if (rc == 0) {
-        w->fd = ends[0];
-        rc = worker_spawn(w, settings, path, name, ends[1]);
-        close(ends[1]);
-        if (rc != 0)
-            close(w->fd);
-    }
+    rc = w->in != NULL ? worker_connect(w, settings, path, name) : -ENOMEM;
     if (rc != 0) {
         free(w->in);
         free(w);

@@ -3,6 +3,7 @@
 // needs: plugin-wire.c
 #include "plugin-wire.h"
 
+#include <assert.h>
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,12 +122,36 @@ START_TEST(noise_is_read_without_harm)
 }
 END_TEST
 
+/* Structures that come in arrays never change; others only grow at their end. */
+START_TEST(the_abi_is_as_it_was_released)
+{
+    static_assert(sizeof(struct collet_plugin_setting) == 40, "collet_plugin_setting");
+    static_assert(sizeof(struct collet_plugin_domain) == 520, "collet_plugin_domain");
+    static_assert(sizeof(struct collet_plugin_parameter) == 40, "collet_plugin_parameter");
+    static_assert(offsetof(struct collet_plugin_world, now_ns) == 8, "collet_plugin_world");
+    static_assert(offsetof(struct collet_plugin_world, domains) == 32, "collet_plugin_world");
+    static_assert(offsetof(struct collet_plugin_world, sched) == 40, "collet_plugin_world");
+    static_assert(offsetof(struct collet_plugin_world, parameters) == 48, "collet_plugin_world");
+    static_assert(offsetof(struct collet_plugin_world, frames_free) == 72, "collet_plugin_world");
+    static_assert(offsetof(struct collet_plugin_request, frames_max) == 32, "collet_plugin_request");
+    static_assert(offsetof(struct collet_plugin_request, setting_count) == 48, "collet_plugin_request");
+    static_assert(offsetof(struct collet_plugin_host, set) == 16, "collet_plugin_host");
+    static_assert(offsetof(struct collet_plugin_host, say) == 24, "collet_plugin_host");
+    static_assert(offsetof(struct collet_plugin, name) == 16, "collet_plugin");
+    static_assert(offsetof(struct collet_plugin, configure) == 40, "collet_plugin");
+    static_assert(offsetof(struct collet_plugin, update) == 48, "collet_plugin");
+    static_assert(offsetof(struct collet_plugin, admit) == 56, "collet_plugin");
+    static_assert(offsetof(struct collet_plugin, end) == 64, "collet_plugin");
+}
+END_TEST
+
 Suite *suite_plugin_wire(void);
 Suite *suite_plugin_wire(void)
 {
     Suite *s = suite_create("plugin-wire");
     TCase *t = tcase_create("plugin-wire");
 
+    tcase_add_test(t, the_abi_is_as_it_was_released);
     tcase_add_test(t, a_world_comes_across);
     tcase_add_test(t, a_request_and_a_message_come_across);
     tcase_add_test(t, what_is_cut_short_is_found_out);

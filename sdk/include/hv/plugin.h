@@ -6,8 +6,9 @@
  * applies them as one change, shows what changed and why, and keeps the last good set. A plugin calls no hypervisor function, needs no privilege, and runs in a worker process of its own (without rights,
  * with limits on time and memory): if it crashes, hangs or asks for nonsense, it is stopped, reported, and started again later, and its last good parameters stay.
  *
- * Stability: this is an ABI. Structures begin with their size where a plugin fills them in; fields are only ever appended; enumerators are never reused. A plugin built against any released version of this
- * header loads in every later daemon. Guide: docs/write-a-plugin.md.  Copy: sdk/templates/plugin/.
+ * Stability: this is an ABI. Structures begin with their size; fields are only ever appended, and a plugin looks at the size before it reads one that a later header added; enumerators are never reused.
+ * Structures that come in arrays (settings, domains, parameters) do not change at all: what is to be added about a domain comes as one more array at the end of the world. A plugin built against any released version of this
+ * header loads in every later daemon (tests/plugins/first-release.c). Guide: docs/write-a-plugin.md.  Copy: sdk/templates/plugin/.
  */
 #pragma once
 

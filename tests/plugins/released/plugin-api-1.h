@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* The header as it was first released (API 1). Never changed: first-release.c is built against it, and has to load in every later daemon. */
+/*
+ * The contract between colletd and a policy plugin: a shared object with one exported symbol, `collet_plugin`.
+ *
+ * A plugin computes; it does nothing else. It is told its settings, what domains there are and how they fare, and it answers with the parameters that it wants to be in force. The daemon checks them,
+ * applies them as one change, shows what changed and why, and keeps the last good set. A plugin calls no hypervisor function, needs no privilege, and runs in a worker process of its own (without rights,
+ * with limits on time and memory): if it crashes, hangs or asks for nonsense, it is stopped, reported, and started again later, and its last good parameters stay.
+ *
+ * Stability: this is an ABI. Structures begin with their size; fields are only ever appended, and a plugin looks at the size before it reads one that a later header added; enumerators are never reused.
+ * Structures that come in arrays (settings, domains, parameters) do not change at all: what is to be added about a domain comes as one more array at the end of the world. A plugin built against any released version of this
+ * header loads in every later daemon (tests/plugins/first-release.c). Guide: docs/write-a-plugin.md.  Copy: sdk/templates/plugin/.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define COLLET_PLUGIN_API 1
+
+enum collet_plugin_kind {
+    COLLET_PLUGIN_SCHED = 1,     /* answers scheduler parameters */
+    COLLET_PLUGIN_ADMISSION = 2, /* is asked before a domain is created */
+};
+
+/* One `key = value` of the plugin's INI file, with its place for messages. Sections: "" before the first header, else as written: "domain web". */
+struct collet_plugin_setting {
+    const char *section, *key, *value;
+    const char *file;
+    uint32_t line;
+};
+
+/* How a domain has fared. Counters are totals since its creation; `interval` counters are since the last call. Times in nanoseconds. */
+struct collet_plugin_domain {
+    uint32_t domid;
+    uint32_t vcpus;
+    const char *name;
+    uint64_t frames, frames_max;
+    uint64_t run_ns, runnable_ns, blocked_ns; /* sums over its vCPUs */
+    uint64_t wakes, dispatches, waited_max_ns;
+    uint64_t interval_run_ns, interval_runnable_ns, interval_blocked_ns, interval_wakes, interval_dispatches;
+    uint64_t latency[24];  /* dispatch latency histogram: bucket i counts waits below 2^i microseconds */
+    uint64_t interval_latency[24];
+    const struct collet_plugin_setting *settings; /* its definition, as written by its owner (section "" and others) */
+    uint32_t setting_count;
+    uint32_t pad;
+};
+
+struct collet_plugin_parameter {
+    const char *name;
+    uint32_t type;   /* 0 number, 1 nanoseconds, 2 yes or no */
+    uint32_t scopes; /* 1 module, 2 domain, 4 vCPU */
+    uint64_t minimum, maximum, initial;
+};
+
+/* What the plugin sees at a call. Pointers are good until the call returns. */
+struct collet_plugin_world {
+    size_t size;              /* of this structure, as the daemon knows it */
+    uint64_t now_ns;          /* system time */
+    uint64_t interval_ns;     /* since the last call; 0 at the first */
+    uint32_t cpus;
+    uint32_t domain_count;
+    const struct collet_plugin_domain *domains; /* ascending domid; Domain0 first */
+    const char *sched;        /* the active scheduler module, and its parameters */
+    const struct collet_plugin_parameter *parameters;
+    uint32_t parameter_count;
+    uint32_t pad;
+    uint64_t frames_total, frames_free;
+};
+
+/* A domain that somebody wants to create. */
+struct collet_plugin_request {
+    size_t size;
+    const char *name;
+    uint32_t vcpus;
+    uint32_t pad;
+    uint64_t frames, frames_max;
+    const struct collet_plugin_setting *settings; /* its definition */
+    uint32_t setting_count;
+    uint32_t pad2;
+};
+
+enum collet_plugin_event { COLLET_PLUGIN_DOMAIN_CAME = 1, COLLET_PLUGIN_DOMAIN_WENT = 2, COLLET_PLUGIN_SCHED_CHANGED = 3, COLLET_PLUGIN_TICK = 4 };
+
+/*
+ * What the plugin may call, given to every function. `host` is passed back as it came.
+ * All are about the answer to the call that is going on.
+ */
+struct collet_plugin_host {
+    size_t size;
+    void *daemon;
+    /* Ask for a parameter of the active scheduler: domid ~0u is the module's own; vcpu ~0u is all of the domain. `value` is a double so that a computation gone wrong is seen as such: not finite, negative or not in
+     * the parameter's range refuses the whole answer. `why`: one sentence with the arithmetic, shown to people. */
+    void (*set)(const struct collet_plugin_host *host, uint32_t domid, uint32_t vcpu, const char *parameter, double value, const char *why);
+    /* Something people should know: 0 note, 1 warning, 2 error. */
+    void (*say)(const struct collet_plugin_host *host, int level, const char *text);
+};
+
+struct collet_plugin {
+    uint32_t api;       /* COLLET_PLUGIN_API */
+    uint32_t size;      /* sizeof(struct collet_plugin) */
+    uint32_t kind;      /* enum collet_plugin_kind; bits may be or'ed */
+    uint32_t interval_ms; /* how often tick is wanted; 0: 1000 */
+    const char *name;   /* as the file: lower case letters, digits, '-' */
+    const char *summary;
+    const char *help;   /* its settings, for `collet plugin show` */
+
+    /* Settings, checked: 0, or a negative errno with what is wrong said through host->say (with file and line, and what would be right). *state is the plugin's own. Required. */
+    int (*configure)(const struct collet_plugin_host *host, const struct collet_plugin_setting *settings, uint32_t count, void **state);
+    /* Something happened, or time has passed: answer with the whole set of parameters that should be in force (through host->set); those not named keep what they have. 0, or a negative errno: nothing is applied. Required for SCHED. */
+    int (*update)(const struct collet_plugin_host *host, void *state, enum collet_plugin_event event, const struct collet_plugin_world *world);
+    /* May this domain be created? 0 yes; a negative errno no, and host->say(…, 2, …) tells why. Required for ADMISSION. */
+    int (*admit)(const struct collet_plugin_host *host, void *state, const struct collet_plugin_request *request, const struct collet_plugin_world *world);
+    void (*end)(void *state); /* optional */
+};
+
+/* The one symbol that a plugin exports (also when it is compiled with -fvisibility=hidden). */
+extern const struct collet_plugin collet_plugin __attribute__((visibility("default")));
