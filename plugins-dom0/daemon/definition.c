@@ -458,7 +458,7 @@ void definition_free(struct definition *d)
 
 /* ---- Against the world ---- */
 
-static unsigned int line_of(const struct definition *d, const char *key)
+unsigned int definition_line(const struct definition *d, const char *key)
 {
     uint32_t i;
 
@@ -471,9 +471,9 @@ static unsigned int line_of(const struct definition *d, const char *key)
 void definition_check_files(const struct definition *d, struct text_mistakes *mistakes)
 {
     if (access(d->kernel, R_OK) != 0)
-        text_mistake(mistakes, d->file, line_of(d, "kernel"), "kernel = %s: %s", d->kernel, strerror(errno));
+        text_mistake(mistakes, d->file, definition_line(d, "kernel"), "kernel = %s: %s", d->kernel, strerror(errno));
     if (d->ramdisk != NULL && access(d->ramdisk, R_OK) != 0)
-        text_mistake(mistakes, d->file, line_of(d, "ramdisk"), "ramdisk = %s: %s", d->ramdisk, strerror(errno));
+        text_mistake(mistakes, d->file, definition_line(d, "ramdisk"), "ramdisk = %s: %s", d->ramdisk, strerror(errno));
 }
 
 void definition_check_machine(const struct definition *d, unsigned int cpus, uint64_t frames_total, struct text_mistakes *mistakes)
@@ -481,9 +481,9 @@ void definition_check_machine(const struct definition *d, unsigned int cpus, uin
     uint64_t there = cpus >= 64 ? ~0ull : (1ull << cpus) - 1;
 
     if ((d->cpus & there) == 0)
-        text_mistake(mistakes, d->file, line_of(d, "cpus"), "cpus: none of these exists: this machine has CPUs 0 to %u", cpus - 1);
+        text_mistake(mistakes, d->file, definition_line(d, "cpus"), "cpus: none of these exists: this machine has CPUs 0 to %u", cpus - 1);
     if (d->frames > frames_total)
-        text_mistake(mistakes, d->file, line_of(d, "memory"), "memory: the whole machine has %" PRIu64 " MiB", frames_total >> 8);
+        text_mistake(mistakes, d->file, definition_line(d, "memory"), "memory: the whole machine has %" PRIu64 " MiB", frames_total >> 8);
 }
 
 static unsigned int values_of(const struct definition *d, const struct collet_sched_param *param, const char *text, uint32_t domid, struct collet_sched_value *values, unsigned int room)

@@ -51,6 +51,8 @@ struct definition *definition_parse(const char *file, const char *text, const st
 void definition_free(struct definition *definition);
 /* Can kernel and ramdisk be read? What cannot is told as a mistake at its line. */
 void definition_check_files(const struct definition *definition, struct text_mistakes *mistakes);
+/* The line of a key of [domain]; 0 if it is not given. */
+unsigned int definition_line(const struct definition *definition, const char *key);
 /* Does its memory fit a domain in principle, are its CPUs there? */
 void definition_check_machine(const struct definition *definition, unsigned int cpus, uint64_t frames_total, struct text_mistakes *mistakes);
 /*

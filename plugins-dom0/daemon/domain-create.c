@@ -207,6 +207,20 @@ static bool name_retry(struct domain *domain, int rc)
     return domain->timer != NULL;
 }
 
+static void build_failed(struct domain *domain, int rc, const char *message)
+{
+    const struct definition *def = domain->definition;
+    char text[500];
+
+    if (domain->unwanted)
+        snprintf(text, sizeof(text), "destroyed while it was being built");
+    else if (rc == -ENOEXEC) /* the definition names it */
+        snprintf(text, sizeof(text), "%.90s:%u: %.380s", def->file, definition_line(def, "kernel"), message);
+    else
+        snprintf(text, sizeof(text), "%.480s", message);
+    create_failed(domain, rc, text);
+}
+
 static void built(void *arg, int rc, const char *message, const struct build_result *result)
 {
     struct domain *domain = arg;
@@ -216,7 +230,7 @@ static void built(void *arg, int rc, const char *message, const struct build_res
     domain->job = NULL;
     if (rc != 0) {
         if (!name_retry(domain, rc))
-            create_failed(domain, rc, domain->unwanted ? "destroyed while it was being built" : message);
+            build_failed(domain, rc, message);
         return;
     }
     domain->domid = result->domid;

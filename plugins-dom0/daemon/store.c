@@ -9,7 +9,6 @@
 #include "store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -93,7 +92,6 @@ int store_open(struct store **store)
     s->xs = xs_open(0);
     if (s->xs == NULL)
         return fail(s, "the connection to xenstored");
-    fcntl(xs_fileno(s->xs), F_SETFD, FD_CLOEXEC);
     return domain0_nodes(s);
 }
 

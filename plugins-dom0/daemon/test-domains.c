@@ -616,6 +616,14 @@ START_TEST(the_creator_goes_away)
 }
 END_TEST
 
+START_TEST(a_kernel_that_is_none)
+{
+    fake.fail_build = ENOEXEC;
+    create(DEFINITION("web"));
+    failed_with("ENOEXEC", "web.ini:3: the builder says no");
+}
+END_TEST
+
 /* ---- Ends ---- */
 
 START_TEST(an_end_follows_the_policy)
@@ -1043,6 +1051,7 @@ Suite *suite_domains(void)
     tcase_add_loop_test(tcase, a_failure_at_any_step_leaves_nothing, 0, 5);
     tcase_add_test(tcase, destroyed_while_being_built);
     tcase_add_test(tcase, the_creator_goes_away);
+    tcase_add_test(tcase, a_kernel_that_is_none);
     tcase_add_test(tcase, an_end_follows_the_policy);
     tcase_add_test(tcase, crashing_again_and_again);
     tcase_add_test(tcase, a_restart_that_fails);
