@@ -329,11 +329,14 @@ START_TEST(debt_from_a_stall_is_no_fault)
     light = cpus[0].current;
     victim = &light->sched;
     wrong = STARVES; /* what a debt looks like from outside */
-    host_clock_skip(100 * MS);
-    engine_run(&engine, host_now_ns + 8000 * MS);
+    host_clock_skip(400 * MS);
+    engine_run(&engine, host_now_ns + 7500 * MS);
     ck_assert_str_eq(sched_active_name(), "bad");
     ck_assert_uint_gt(host_now_ns - victim->waiting_since_ns, 7000 * MS);
-    engine_run(&engine, host_now_ns + 4000 * MS); /* but that is more than any weights would explain */
+    host_clock_skip(400 * MS); /* again, and again for as long as you like */
+    engine_run(&engine, host_now_ns + 2000 * MS);
+    host_clock_skip(400 * MS);
+    engine_run(&engine, host_now_ns + 2500 * MS); /* but that is more than any weights would explain */
     ck_assert_str_eq(sched_active_name(), "fallback");
     unload();
 }

@@ -13,8 +13,8 @@
 #include "options.h"
 
 #define STALL_NS (20 * NS_PER_MS)        /* a slice that ends so late was not ended by us */
-#define PATIENCE_FACTOR 100u             /* the others may have so much more weight together */
-#define PATIENCE_MAX_NS (60 * NS_PER_S)
+#define PATIENCE_FACTOR 20u              /* the others may have so much more weight together */
+#define PATIENCE_MAX_NS (10 * NS_PER_S)  /* in all, however often the machine stands still */
 
 static void note_stall(struct run_queue *rq, uint64_t now_ns, uint64_t late_ns)
 {
@@ -64,7 +64,7 @@ void watchdog_fired(void *arg)
     struct run_queue *rq = arg;
     uint64_t flags = spin_lock_irqsave(&rq->lock);
     uint64_t now_ns = run_queue_now(rq);
-    uint64_t bound_ns = watch_bound_ns(rq);
+    uint64_t bound_ns = watch_bound_ns(rq), patient_until_ns;
     const char *name = active.name;
     struct sched_vcpu *longest;
     char detail[64];
@@ -77,8 +77,9 @@ void watchdog_fired(void *arg)
         watch_until(rq, longest->waiting_since_ns + bound_ns);
         goto out;
     }
-    if (now_ns < rq->patient_until_ns) {
-        watch_until(rq, rq->patient_until_ns);
+    patient_until_ns = min(rq->patient_until_ns, longest->waiting_since_ns + bound_ns + PATIENCE_MAX_NS);
+    if (now_ns < patient_until_ns) {
+        watch_until(rq, patient_until_ns);
         goto out;
     }
     if (now_ns - rq->watch_due_ns > bound_ns / 4) {
