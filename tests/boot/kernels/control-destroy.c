@@ -240,6 +240,37 @@ static void states(void)
     ports();
 }
 
+/* As much memory as there is: asked for until it is refused, and given back while our own timer goes on. */
+static void large(void)
+{
+    static uint64_t mfns[COLLET_POPULATE_MAX];
+    struct collet_domain_populate a = {.count = COLLET_POPULATE_MAX, .mfns = (uint64_t)mfns};
+    struct collet_domain_ref ref;
+    struct collet_domain_info info = {.frames = 0};
+    uint64_t longest = 0, whole;
+    struct child c;
+    long rc;
+
+    if (child_create(&c, "large", 1, 1ul << 30) != 0)
+        give_up("create\n");
+    a.domid = c.domid;
+    while ((rc = control(COLLET_OP_DOMAIN_POPULATE, &a)) == 0)
+        a.first_pfn += a.count;
+    expect("populate-until-nothing-is-left", rc, X_ENOMEM);
+    check("large-has-what-it-was-given", domain_info(c.domid, &info) && info.frames == a.first_pfn);
+    ref = (struct collet_domain_ref){.domid = c.domid};
+    whole = now_ns();
+    do {
+        uint64_t began = now_ns();
+
+        rc = control(COLLET_OP_DOMAIN_DESTROY, &ref);
+        longest = MAX(longest, now_ns() - began);
+    } while (rc == -4);
+    expect("destroy-large", rc, 0);
+    note("%lu frames destroyed in %lu us, the longest call %lu us\n", (unsigned long)info.frames, (unsigned long)(now_ns() - whole) / 1000,
+         (unsigned long)longest / 1000);
+}
+
 static void cycles(unsigned int count)
 {
     struct child_orders o = orders_of(CHILD_LOOP, CHILD_MMU);
@@ -261,9 +292,11 @@ void control_destroy(void)
     uint64_t free;
 
     states();
+    large();
     for (unsigned int i = 0; i < rounds; i++) {
         free = frames_free();
         states();
+        large();
         expect("every-frame-back", frames_free(), free);
     }
     free = frames_free();

@@ -167,6 +167,31 @@ static void pausing(void)
     child_ref(COLLET_OP_DOMAIN_DESTROY, c.domid);
 }
 
+/* More changes than are kept: the reader is told how many it has missed. */
+static void overflow(void)
+{
+    static struct collet_change record[4];
+    struct collet_changes c = {.after = ~0ul};
+    struct collet_domain_memory_max m = {.frames_max = 100};
+    struct child child;
+    uint64_t before;
+
+    child_create(&child, "changes", 1, 100);
+    control(COLLET_OP_CHANGES, &c);
+    before = c.last;
+    m.domid = child.domid;
+    for (unsigned int i = 1; i <= COLLET_CHANGES_KEPT + 76; i++) {
+        m.frames_max = i;
+        control(COLLET_OP_DOMAIN_MEMORY_MAX, &m);
+    }
+    c = (struct collet_changes){.after = before, .buffer = (uint64_t)record, .count = 4};
+    expect("changes-after-an-overflow", control(COLLET_OP_CHANGES, &c), 0);
+    check("changes-lost-are-told", c.lost == 76 && c.count == 4 && c.last == before + COLLET_CHANGES_KEPT + 76);
+    check("changes-go-on-behind", record[0].number == before + 77 && record[0].value == 77 && record[3].number == before + 80 &&
+                                      record[0].kind == COLLET_CHANGE_MEMORY_MAX && record[0].domid == child.domid);
+    child_ref(COLLET_OP_DOMAIN_DESTROY, child.domid);
+}
+
 static void watched_figures(void)
 {
     struct child_orders orders = {.mode = {CHILD_CONSOLE_IO, CHILD_LOOP}};
@@ -190,6 +215,7 @@ void control_life(void)
     crash();
     unwatch();
     pausing();
+    overflow();
     watched_figures();
 }
 
@@ -313,6 +339,46 @@ static void params_try(uint32_t domid)
     expect("set-no-such-parameter", value_op(COLLET_OP_SCHED_SET, v, 1, &failed), X_ENOENT);
 }
 
+static void value_named(struct collet_sched_value *v, uint32_t domid, uint64_t value)
+{
+    *v = (struct collet_sched_value){.name = "weight", .scope = COLLET_SCOPE_DOMAIN, .domid = domid, .value = value};
+}
+
+/* A list comes into force whole or not at all; under bvt. */
+static void lists_of_values(uint32_t domid)
+{
+    static struct collet_sched_value v[COLLET_SCHED_VALUES_MAX + 1];
+    struct collet_sched_values a = {.module = "stride", .buffer = (uint64_t)v, .count = 1};
+    uint32_t failed;
+
+    value_named(&v[0], domid, 777);
+    value_named(&v[1], domid, 0);
+    expect("set-second-out-of-range", value_op(COLLET_OP_SCHED_SET, v, 2, &failed), X_ERANGE);
+    expect("set-second-is-to-blame", failed, 1);
+    value_op(COLLET_OP_SCHED_GET, v, 1, NULL);
+    check("set-refused-sets-nothing", v[0].value != 777);
+    value_named(&v[0], domid, 777);
+    expect("set-a-value", value_op(COLLET_OP_SCHED_SET, v, 1, &failed), 0);
+    expect("set-blames-nobody", failed, 1);
+    v[0].value = 0;
+    check("set-shows", value_op(COLLET_OP_SCHED_GET, v, 1, NULL) == 0 && v[0].value == 777);
+    expect("set-for-another-module", control(COLLET_OP_SCHED_SET, &a), -116 /* -ESTALE */);
+    expect("get-for-another-module", control(COLLET_OP_SCHED_GET, &a), -116);
+    for (unsigned int i = 0; i < COUNT_OF(v); i++)
+        value_named(&v[i], domid, 256);
+    expect("set-the-most-at-once", value_op(COLLET_OP_SCHED_SET, v, COLLET_SCHED_VALUES_MAX, NULL), 0);
+    expect_error("set-more-than-that", value_op(COLLET_OP_SCHED_SET, v, COLLET_SCHED_VALUES_MAX + 1, NULL));
+    expect_error("set-count-all-ones", value_op(COLLET_OP_SCHED_SET, v, ~0u, NULL));
+    memset(v[0].name, 'w', sizeof(v[0].name));
+    expect_error("set-name-without-end", value_op(COLLET_OP_SCHED_SET, v, 1, NULL));
+    value_named(&v[0], domid, 1);
+    v[0].pad = 1;
+    expect("set-reserved", value_op(COLLET_OP_SCHED_SET, v, 1, NULL), X_EINVAL);
+    a = (struct collet_sched_values){.buffer = 8, .count = 1};
+    expect("set-from-nowhere", control(COLLET_OP_SCHED_SET, &a), X_EFAULT);
+    expect("get-to-nowhere", control(COLLET_OP_SCHED_GET, &a), X_EFAULT);
+}
+
 void control_sched(void)
 {
     struct child_orders orders = {.mode = {CHILD_LOOP, CHILD_MMU}};
@@ -340,6 +406,8 @@ void control_sched(void)
         control(COLLET_OP_SCHED_STATUS, &status);
         check("sched-use-shows", strcmp(status.active, modules[i].name) == 0);
         params_try(c.domid);
+        if (strcmp(modules[i].name, "bvt") == 0)
+            lists_of_values(c.domid);
         goes = goes && view_counts(0, 0) && view_counts(0, 1);
     }
     check("child-runs-under-each", goes);
