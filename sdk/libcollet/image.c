@@ -239,26 +239,41 @@ static bool is_packed(const struct source *s)
     return bzimage_payload(head, (size_t)n, &payload, &bytes, &why) != -ENOENT;
 }
 
-static int image_from_source(struct collet *c, struct source *s, const char *folder, struct collet_image *image)
+static bool image_from_cache(const struct source *s, const char *folder, struct collet_image *image)
 {
     const char *why;
-    int fd = -ENOENT;
+    int fd = folder != NULL ? cache_find(folder, s->real, &s->status) : -ENOENT;
 
-    if (!is_packed(s)) {
-        fd = s->fd;
-        s->fd = -1;
-    } else {
-        if (folder != NULL)
-            fd = cache_find(folder, s->real, &s->status);
-        if (fd >= 0 && map_image(fd, image, &why) == 0)
-            return 0;
-        fd = unpack_source(c, s, folder); /* and over a damaged entry */
-    }
+    return fd >= 0 && map_image(fd, image, &why) == 0;
+}
+
+/* Takes fd. */
+static int image_from_file(struct collet *c, const struct source *s, int fd, struct collet_image *image)
+{
+    const char *why;
+
     if (fd < 0)
         return fd;
     if (map_image(fd, image, &why) != 0)
         return collet_fail(c, -ENOEXEC, "kernel %s: %s", s->path, why);
     return 0;
+}
+
+static int image_from_source(struct collet *c, struct source *s, const char *folder, struct collet_image *image)
+{
+    int fd = s->fd, lock, rc = 0;
+
+    if (!is_packed(s)) {
+        s->fd = -1;
+        return image_from_file(c, s, fd, image);
+    }
+    if (image_from_cache(s, folder, image))
+        return 0;
+    lock = folder != NULL ? cache_lock(folder) : -1;
+    if (lock < 0 || !image_from_cache(s, folder, image)) /* somebody may have been at it */
+        rc = image_from_file(c, s, unpack_source(c, s, folder), image); /* in place of a damaged entry, too */
+    cache_unlock(lock);
+    return rc;
 }
 
 int collet_image_open(struct collet *c, const char *path, const char *cache_folder, struct collet_image **image)

@@ -256,6 +256,36 @@ START_TEST(many_may_open_at_once)
 }
 END_TEST
 
+/* Six that find no entry make one, not six: its inode is the one that all of them have mapped. */
+START_TEST(many_who_find_none_make_one)
+{
+    int results[2];
+
+    ck_assert_int_eq(pipe(results), 0);
+    bzimage_write(PACK_GZIP);
+    for (int i = 0; i < 6; i++)
+        if (fork() == 0) {
+            struct collet_image *image;
+            struct stat s;
+
+            if (collet_image_open(c, kernel, cache, &image) != 0 || fstat(image->fd, &s) != 0 || write(results[1], &s.st_ino, sizeof(s.st_ino)) < 0)
+                _exit(1);
+            _exit(0);
+        }
+    for (int i = 0; i < 6; i++) {
+        ino_t inode = 0;
+
+        ck_assert_int_eq(read(results[0], &inode, sizeof(inode)), sizeof(inode));
+        ck_assert_uint_eq(entries(), 1);
+        ck_assert_uint_eq(inode, entry_inode);
+    }
+    while (wait(NULL) > 0)
+        continue;
+    close(results[0]);
+    close(results[1]);
+}
+END_TEST
+
 START_TEST(wrong_files_are_refused_in_words)
 {
     check_refused(-ENOENT, "No such file");
@@ -324,6 +354,7 @@ Suite *suite_image(void)
     tcase_add_test(t, a_full_disk_is_no_harm);
     tcase_add_test(t, what_is_left_half_done_goes_in_time);
     tcase_add_test(t, many_may_open_at_once);
+    tcase_add_test(t, many_who_find_none_make_one);
     tcase_add_test(t, wrong_files_are_refused_in_words);
     tcase_add_loop_test(t, cut_and_damaged_images_do_no_harm, 0, 4);
     suite_add_tcase(s, t);
