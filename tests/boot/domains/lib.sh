@@ -6,12 +6,12 @@
 log=/tmp/check.out
 
 check() { # name, command...
-    name=$1
+    check_name=$1
     shift
     if "$@" >"$log" 2>&1; then
-        echo "ok $name"
+        echo "ok $check_name"
     else
-        echo "not ok $name"
+        echo "not ok $check_name"
         sed 's/^/#   /' "$log" | tail -n 20
     fi
 }
