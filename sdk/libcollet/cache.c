@@ -16,14 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
 #define NAME_BYTES 192
 #define HASH_DIGITS 16
-#define LOCK_PAUSE_NS (50 * 1000 * 1000)
-#define LOCK_TRIES 1200 /* a minute: then whoever has it has stopped */
 #define TEMPORARY "unfinished-"
 #define TEMPORARY_OLD_S 3600 /* whoever was writing that has gone */
 
@@ -103,6 +100,8 @@ int cache_begin(const char *folder, struct cache_entry *entry)
     static unsigned int counter;
     struct timespec now;
 
+    if (*folder != '\0')
+        folder_make(folder);
     entry->folder = folder_open(folder);
     if (entry->folder < 0)
         return entry->folder;
@@ -116,26 +115,6 @@ int cache_begin(const char *folder, struct cache_entry *entry)
         return rc;
     }
     return 0;
-}
-
-/* flock() on the folder itself leaves nothing behind, however its holder ends. Polled: a holder that has been stopped must not stop others for ever. */
-int cache_lock(const char *folder)
-{
-    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
-    int fd;
-
-    if (*folder != '\0')
-        folder_make(folder);
-    fd = folder_open(folder);
-    for (int tries = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && tries < LOCK_TRIES; tries++)
-        nanosleep(&pause, NULL);
-    return fd;
-}
-
-void cache_unlock(int lock)
-{
-    if (lock >= 0)
-        close(lock);
 }
 
 static void sweep_one(int dir, const char *name, const char *hash, const char *kept)

@@ -13,8 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_PAUSE_NS (50 * 1000 * 1000)
+#define LOCK_TRIES 1200 /* a minute */
 
 struct file_sink {
     struct unpack_sink sink;
@@ -239,6 +244,18 @@ static bool is_packed(const struct source *s)
     return bzimage_payload(head, (size_t)n, &payload, &bytes, &why) != -ENOENT;
 }
 
+/*
+ * One unpacks a kernel at a time, so that ten creations of a new kernel unpack it once. The lock is on the kernel's own file: it leaves nothing behind, ends with its holder, and
+ * other kernels do not wait. Polled, with an end: a holder that has been stopped must not stop others for ever.
+ */
+static void source_lock(const struct source *s)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+
+    for (int tries = 0; flock(s->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK && tries < LOCK_TRIES; tries++)
+        nanosleep(&pause, NULL);
+}
+
 static bool image_from_cache(const struct source *s, const char *folder, struct collet_image *image)
 {
     const char *why;
@@ -261,7 +278,7 @@ static int image_from_file(struct collet *c, const struct source *s, int fd, str
 
 static int image_from_source(struct collet *c, struct source *s, const char *folder, struct collet_image *image)
 {
-    int fd = s->fd, lock, rc = 0;
+    int fd = s->fd;
 
     if (!is_packed(s)) {
         s->fd = -1;
@@ -269,11 +286,12 @@ static int image_from_source(struct collet *c, struct source *s, const char *fol
     }
     if (image_from_cache(s, folder, image))
         return 0;
-    lock = folder != NULL ? cache_lock(folder) : -1;
-    if (lock < 0 || !image_from_cache(s, folder, image)) /* somebody may have been at it */
-        rc = image_from_file(c, s, unpack_source(c, s, folder), image); /* in place of a damaged entry, too */
-    cache_unlock(lock);
-    return rc;
+    if (folder != NULL) {
+        source_lock(s); /* until the file is closed */
+        if (image_from_cache(s, folder, image)) /* somebody has been at it */
+            return 0;
+    }
+    return image_from_file(c, s, unpack_source(c, s, folder), image); /* in place of a damaged entry, too */
 }
 
 int collet_image_open(struct collet *c, const char *path, const char *cache_folder, struct collet_image **image)

@@ -92,9 +92,6 @@ int bzimage_payload(const uint8_t *bytes, size_t size, const uint8_t **payload, 
 
 /* An open unpacked kernel of this file from the cache, or -ENOENT. */
 int cache_find(const char *folder, const char *path, const struct stat *status);
-/* One unpacks at a time, so that ten creations of one new kernel unpack it once: makes the folder and waits its turn; look again then. The answer, if only an error, goes to cache_unlock(). */
-int cache_lock(const char *folder);
-void cache_unlock(int lock);
 /* A file of the cache while it is filled: cache_keep() gives it its name and removes older ones of the same path; cache_forget() removes it. Both leave fd open. */
 struct cache_entry {
     int folder, fd;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # libcollet: build/dom0/lib/libcollet.so.1 (libcollet.so beside it for linking), libcollet.a, and pkgconfig/collet.pc for use from the build tree. Included by the top Makefile; works
-# alone as `make -f sdk/libcollet/libcollet.mk libcollet`. Needs zlib1g-dev, liblzma-dev, libzstd-dev, libxen-dev.
+# alone as `make -f sdk/libcollet/libcollet.mk libcollet`. Needs zlib1g-dev, liblzma-dev, libzstd-dev, liblz4-dev, libxen-dev.
 
 BUILD ?= build
 LIBCOLLET_LIB := $(BUILD)/dom0/lib
@@ -8,7 +8,7 @@ LIBCOLLET_OUT := $(BUILD)/dom0/obj/libcollet
 LIBCOLLET_SO := $(LIBCOLLET_LIB)/libcollet.so.1
 LIBCOLLET_A := $(LIBCOLLET_LIB)/libcollet.a
 LIBCOLLET_PC := $(LIBCOLLET_LIB)/pkgconfig/collet.pc
-LIBCOLLET_LIBS := -lz -llzma -lzstd
+LIBCOLLET_LIBS := -lz -llzma -lzstd -llz4
 LIBCOLLET_CPPFLAGS := -D_GNU_SOURCE -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -Isdk/include
 LIBCOLLET_CFLAGS := -std=gnu11 -O2 -g -fPIC -fno-common -Wall -Wextra -Werror
 LIBCOLLET_NAMES := handle calls transport trace unpack unpack-lz4 cache image build

@@ -4,6 +4,7 @@
 
 #include <asm/bootparam.h>
 #include <elf.h>
+#include <lz4.h>
 #include <lzma.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,67 +120,15 @@ static uint8_t *pack_zstd(const uint8_t *bytes, size_t size, size_t *packed)
     return to;
 }
 
-static uint8_t *lz4_length(uint8_t *to, size_t rest)
-{
-    for (; rest >= 255; rest -= 255)
-        *to++ = 255;
-    *to++ = (uint8_t)rest;
-    return to;
-}
-
-/* Literals, and then a match of `match` bytes from `back` before (0: none, the last). */
-static uint8_t *lz4_sequence(uint8_t *to, const uint8_t *from, size_t count, size_t back, size_t match)
-{
-    size_t code = match >= 4 ? match - 4 : 0;
-
-    *to++ = (uint8_t)((count < 15 ? count : 15) << 4 | (code < 15 ? code : 15));
-    if (count >= 15)
-        to = lz4_length(to, count - 15);
-    memcpy(to, from, count);
-    to += count;
-    if (match == 0)
-        return to;
-    *to++ = (uint8_t)back;
-    *to++ = (uint8_t)(back >> 8);
-    return code >= 15 ? lz4_length(to, code - 15) : to;
-}
-
-/* Finds some matches: the last place where the same four bytes were. */
-static size_t lz4_block(const uint8_t *bytes, size_t size, uint8_t *to)
-{
-    static size_t seen[65536];
-    uint8_t *start = to;
-    size_t from = 0, at = 0;
-
-    memset(seen, 0, sizeof(seen));
-    while (at + 16 < size) {
-        uint32_t four;
-        size_t before, n = 0;
-
-        memcpy(&four, bytes + at, 4);
-        before = seen[(four * 2654435761u) >> 16];
-        seen[(four * 2654435761u) >> 16] = at + 1;
-        while (before != 0 && at + 1 - before < 65536 && at + n + 8 < size && bytes[before - 1 + n] == bytes[at + n])
-            n++;
-        if (n < 4) {
-            at++;
-            continue;
-        }
-        to = lz4_sequence(to, bytes + from, at - from, at + 1 - before, n);
-        from = at += n;
-    }
-    return (size_t)(lz4_sequence(to, bytes + from, size - from, 0, 0) - start);
-}
-
 static uint8_t *pack_lz4(const uint8_t *bytes, size_t size, size_t *packed)
 {
-    uint8_t *to = malloc(size + size / 128 + 65536);
-    size_t n = 4;
+    size_t room = (size_t)LZ4_compressBound((int)size) + 65536, n = 4;
+    uint8_t *to = malloc(room);
 
     memcpy(to, "\x02\x21\x4c\x18", 4);
     for (size_t at = 0; at < size;) {
         size_t part = size - at < (8u << 20) ? size - at : 8u << 20;
-        uint32_t block = (uint32_t)lz4_block(bytes + at, part, to + n + 4);
+        uint32_t block = (uint32_t)LZ4_compress_default((const char *)bytes + at, (char *)to + n + 4, (int)part, (int)(room - n - 4));
 
         memcpy(to + n, &block, 4);
         n += 4 + block;
