@@ -342,6 +342,26 @@ START_TEST(promises_are_spread_over_pcpus)
 }
 END_TEST
 
+START_TEST(promises_outlive_another_module)
+{
+    struct engine_task *t;
+    uint64_t ran_ns;
+
+    start(1);
+    t = add("t", 3 * MS, 10 * MS, 0, ENGINE_FOREVER, 0);
+    hog(256);
+    engine_run(&engine, 500 * MS);
+    ck_assert_int_eq(sched_use("rr"), 0);
+    engine_run(&engine, 1000 * MS);
+    ck_assert_int_eq(sched_use("edf"), 0);
+    ran_ns = t->ran_ns;
+    engine_run(&engine, 11000 * MS);
+    assert_share(t, ran_ns, 0.3, 10000 * MS, 0.01);
+    ck_assert_int_eq(promise(engine.tasks[1], 7 * MS, 10 * MS, 1), -ENOSPC);
+    stop();
+}
+END_TEST
+
 START_TEST(changing_a_promise_takes_effect_at_once)
 {
     struct engine_task *t;
@@ -381,6 +401,7 @@ Suite *suite_edf(void)
     tcase_add_test(tc, yield_lets_somebody_else_run);
     tcase_add_test(tc, promises_are_spread_over_pcpus);
     tcase_add_test(tc, changing_a_promise_takes_effect_at_once);
+    tcase_add_test(tc, promises_outlive_another_module);
     suite_add_tcase(s, tc);
     return s;
 }
