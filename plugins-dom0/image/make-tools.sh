@@ -19,7 +19,7 @@ stage=$(mktemp -d)
 pool=$(mktemp -d)
 trap 'rm -rf "$stage" "$pool"' EXIT
 "$here/fetch-deb.sh" "$cache" xen-utils-4.17 xenstore-utils bash ncurses-base libc6 libxenstore4 libxenmisc4.17 libxencall1 libxenevtchn1 libxengnttab1 \
-    libxenforeignmemory1 libxentoolcore1 libxentoollog1 libxendevicemodel1 libxenhypfs1 libinih1 libjansson4 libncursesw6 libtinfo6 liblzma5 libzstd1 zlib1g libgcc-s1 \
+    libxenforeignmemory1 libxentoolcore1 libxentoollog1 libxendevicemodel1 libxenhypfs1 libinih1 libjansson4 libncursesw6 libtinfo6 liblzma5 libzstd1 liblz4-1 zlib1g libgcc-s1 \
     >"$pool/folders"
 # shellcheck disable=SC2046 # a list of folders without spaces
 set -- $(cat "$pool/folders")
@@ -77,7 +77,7 @@ while read -r file; do
     needs "$file"
 done <"$pool/programs"
 # What Collet's own programs are linked with.
-for name in libxenstore.so.4 libxenevtchn.so.1 libinih.so.1 libjansson.so.4 libncursesw.so.6 libtinfo.so.6 liblzma.so.5 libzstd.so.1 libz.so.1 libm.so.6; do
+for name in libxenstore.so.4 libxenevtchn.so.1 libinih.so.1 libjansson.so.4 libncursesw.so.6 libtinfo.so.6 liblzma.so.5 libzstd.so.1 liblz4.so.1 libz.so.1 libm.so.6; do
     library "$name"
 done
 # Nobody names it, but glibc opens it when a thread is cancelled (xenstore-watch does).

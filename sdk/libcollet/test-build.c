@@ -4,7 +4,7 @@
  * is left of a domain whose building fails at any step.
  */
 // needs: build.c image.c cache.c unpack.c unpack-lz4.c handle.c calls.c transport.c mini-kernel.c fake-hypervisor.c sdk/image/elf-image.c sdk/image/build-layout.c
-// libs: -lz -llzma -lzstd
+// libs: -lz -llzma -lzstd -llz4
 
 #include "fake-hypervisor.h"
 #include "mini-kernel.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Opening kernels, and the cache of unpacked ones: what it keeps, what it throws away, and every way in which it may fail without harm. */
 // needs: image.c cache.c unpack.c unpack-lz4.c handle.c calls.c transport.c mini-kernel.c fake-hypervisor.c sdk/image/elf-image.c
-// libs: -lz -llzma -lzstd
+// libs: -lz -llzma -lzstd -llz4
 
 #include "fake-hypervisor.h"
 #include "mini-kernel.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Unpacking: each form, cut at every length, damaged at random, and too large. Under ASan each input lies in a block of exactly its size. */
 // needs: unpack.c unpack-lz4.c mini-kernel.c
-// libs: -lz -llzma -lzstd
+// libs: -lz -llzma -lzstd -llz4
 
 #include "internal.h"
 #include "mini-kernel.h"

@@ -18,7 +18,7 @@ mkdir -p "$out" "$stage/guest/dev" "$stage/dom0/bench"
 
 gcc -nostdlib -static -o "$stage/guest/init" "$here/create-init.S"
 "$pack" "$stage/guest" "$stage/dom0/bench/guest.cpio"
-gcc -std=gnu11 -O2 -static -Wall -Wextra -Werror -I"$here/../../sdk/include" -o "$stage/dom0/bench/create" "$here/create.c" "$build/dom0/lib/libcollet.a" -llzma -lzstd -lz
+gcc -std=gnu11 -O2 -static -Wall -Wextra -Werror -I"$here/../../sdk/include" -o "$stage/dom0/bench/create" "$here/create.c" "$build/dom0/lib/libcollet.a" -llzma -lzstd -llz4 -lz
 cat >"$stage/dom0/bench/bench.ini" <<END
 [domain]
 name = bench
