@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CONSOLE_LOG_FOLDER "/var/log/collet/console"
 
@@ -61,8 +60,6 @@ static int console_command_run(struct cli *cli, const struct cli_args *args)
         return print_log(cli, args->words[0]);
     if (escape != NULL)
         exit = console_parse_escape(cli, escape, &options.escape);
-    else if (!isatty(0))
-        options.escape = -1; /* a script's bytes are the guest's */
     if (exit == 0 && timeout != NULL)
         exit = cli_parse_seconds(cli, "--timeout", timeout, &options.total_ms);
     if (exit == 0 && idle != NULL)
@@ -73,7 +70,7 @@ static int console_command_run(struct cli *cli, const struct cli_args *args)
 }
 
 static const struct cli_option console_command_options[] = {
-    { "escape", "CHAR", "detach with this: ^a, ~, none (^] on a terminal, else none)", 'e' },
+    { "escape", "CHAR", "detach with this: ^a, ~, none (^])", 'e' },
     { "timeout", "SECONDS", "detach after so long", 't' },
     { "idle", "SECONDS", "after the end of the input, detach when so long nothing came (1)", 0 },
     { "log", NULL, "print what the console has shown so far, from its log file", 'l' },

@@ -56,7 +56,7 @@ static int read_definition(struct cli *cli, const struct cli_args *args, char pa
 /* Attach before the first word of the guest, then let it go. */
 static int create_with_console(struct cli *cli, const char *name, uint32_t domid, bool paused)
 {
-    struct console_options options = { .escape = isatty(0) ? 0x1d : -1, .idle_ms = 1000 };
+    struct console_options options = { .escape = 0x1d, .idle_ms = 1000 };
     int fd, rc, exit = cli_open(cli);
 
     if (exit == 0)

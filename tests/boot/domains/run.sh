@@ -3,7 +3,7 @@
 #
 # Boots the whole: Domain0 with its toolstack, and guests under it. Result lines: "ok - ..." and "not ok - ...".
 #
-#   run.sh [BOOT...]     boots: basic lifecycle smp daemons plugins (each runs the script of that name here in Domain0), all (one boot for all of these); scale-small (20 tiny
+#   run.sh [BOOT...]     boots: basic commands lifecycle smp daemons plugins (each runs the script of that name here in Domain0), all (one boot for all of these); scale-small (20 tiny
 #                        domains and 4 Debian kernels), scale (100 and 20: set MEM=12G). None named: all scale-small
 #
 # Environment: BUILD (build), IMAGE (the hypervisor, build/collet), MEM (of the machine, 2G), CPUS (2), SLOW a factor for all time limits. Consoles are kept in
@@ -49,7 +49,7 @@ for name; do
     case $name in
     scale-small) boot scale-small scale-guest 400 "test.tiny=20 test.debian=4" ;;
     scale) DOM0_MEM=1G MEM=${MEM:-12G} boot scale scale-guest 1500 "test.tiny=100 test.debian=20" ;;
-    all) boot all basic+lifecycle+smp+plugins+daemons 1200 ;;
+    all) boot all basic+commands+lifecycle+smp+plugins+daemons 1400 ;;
     *) boot "$name" "$name" 400 ;;
     esac
     echo "# boot: domains $name took $(($(date +%s) - started)) s"
