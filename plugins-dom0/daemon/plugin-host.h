@@ -2,7 +2,11 @@
 /*
  * Inside the plugin host: what its files share. The daemon includes plugins.h alone.
  *
- *   plugin-host.c      plugins, their states and back-off, calls in turn, the API of plugins.h
+ *   plugin-host.c      which plugins there are; the API of plugins.h
+ *   plugin-life.c      a plugin's states: load, reload, failure, back-off, end
+ *   plugin-update.c    whose turn it is; events, ticks and updates
+ *   plugin-admission.c creations that wait for plugins to agree
+ *   plugin-tell.c      what people and waiting callers are told
  *   plugin-process.c   one worker: start, limits, messages, death
  *   plugin-answer.c    what a plugin asked for: checked, compared with what others own, applied, remembered
  *   plugin-settings.c  NAME.ini
@@ -196,9 +200,58 @@ struct plugins {
     uint64_t backoff_first_ns, backoff_max_ns, quiet_ns;
 };
 
-/* Something for people: kept for plugin-show; logged if it is new. */
-void plugin_say(struct plugin *plugin, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 struct plugin *plugin_find(struct plugins *plugins, const char *name);
-extern const char *const plugin_state_names[PLUGIN_STATES];
 /* System time, as well as the daemon has told it. */
 uint64_t plugin_now_ns(const struct plugins *plugins);
+
+/* ---- Telling (plugin-tell.c) ---- */
+
+struct plugin_waiter;
+
+/* Something for people: kept for plugin-show; logged if it is new. */
+void plugin_say(struct plugin *plugin, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The last error; NULL: none. */
+void plugin_set_error(struct plugin *plugin, const char *text);
+/* done NULL, or no memory: NULL, which the others take for "nobody waits". */
+struct plugin_waiter *plugin_waiter_new(struct plugins *plugins, plugins_done *done, void *arg);
+/* From the loop, later: never from within the call that it waits for. message NULL: errno's words. */
+void plugin_waiter_finish(struct plugin_waiter *w, int rc, const char *message);
+/* Who waits for the plugin's load or reload. */
+void plugin_finish(struct plugin *plugin, int rc, const char *message);
+/* Call all that are left, now. */
+void plugin_waiters_cancel(struct plugins *plugins);
+
+/* ---- Life (plugin-life.c) ---- */
+
+extern const char *const plugin_state_names[PLUGIN_STATES];
+
+/* A new worker, to be configured with next_settings (if fresh) or those in force. */
+void plugin_candidate_start(struct plugin *plugin);
+/* It has failed and has no worker: back-off, or the end. */
+void plugin_failed(struct plugin *plugin, const char *why);
+/* What was to be loaded is no good; an old worker goes on. */
+void plugin_refused(struct plugin *plugin, int rc, const char *why);
+/* Ask w (or NULL) to end; `waiter` is told when it has. */
+void plugin_worker_retire(struct plugins *plugins, struct plugin_worker *w, struct plugin_waiter *waiter);
+/* Give it the word to end, and let it go. */
+void plugin_worker_release(struct plugins *plugins, struct plugin_worker *w);
+void plugin_endings_release(struct plugins *plugins);
+void plugin_timer_stop(struct loop_timer **timer);
+
+/* ---- Turns (plugin-update.c) ---- */
+
+/* If its worker is free, give it what waits; if nothing does, set the clock. */
+void plugin_next(struct plugin *plugin);
+/* Something happened, which it is told soon. */
+void plugin_event(struct plugin *plugin, enum collet_plugin_event event);
+/* Its worker has answered an update. It may have no worker afterwards. */
+void plugin_updated(struct plugin *plugin, struct plugin_worker *w, int rc);
+int plugin_world_now(struct plugins *plugins, const struct collet_plugin_world **world);
+
+/* ---- Admissions (plugin-admission.c) ---- */
+
+/* Look at all that wait: a worker is free, or a plugin's state has changed. */
+void plugin_admissions_step(struct plugins *plugins);
+/* Its worker has answered. */
+void plugin_admitted(struct plugin *plugin, struct plugin_worker *w, int rc);
+void plugin_admissions_cancel(struct plugins *plugins);

@@ -162,7 +162,8 @@ static char *clean_text(const char *text)
     return copy;
 }
 
-static void take_hello(struct plugin_worker *w, struct plugin_unpack *u)
+/* False: it was refused, and is gone. */
+static bool take_hello(struct plugin_worker *w, struct plugin_unpack *u)
 {
     int rc = (int)plugin_unpack_u64(u);
     const char *text;
@@ -173,7 +174,7 @@ static void take_hello(struct plugin_worker *w, struct plugin_unpack *u)
         worker_slay(w);
         worker_lost(w, true, why != NULL ? why : "no memory");
         free(why);
-        return;
+        return false;
     }
     w->hello.kind = (uint32_t)plugin_unpack_u64(u);
     w->hello.interval_ms = (uint32_t)plugin_unpack_u64(u);
@@ -187,6 +188,7 @@ static void take_hello(struct plugin_worker *w, struct plugin_unpack *u)
     if (text[0] != '\0')
         w->ops->said(w->arg, w, 1, text);
     w->ops->hello(w->arg, w);
+    return true;
 }
 
 static void take_set(struct plugin_worker *w, struct plugin_unpack *u)
@@ -252,10 +254,7 @@ static bool take_message(struct plugin_worker *w, const struct plugin_head *head
     bool in_call = w->phase == PHASE_CALL && head->call == w->call_number;
 
     if (head->kind == PLUGIN_MESSAGE_HELLO && w->phase == PHASE_LOADING) {
-        bool refused = head->bytes >= sizeof(uint64_t) && (int)plugin_unpack_u64(&(struct plugin_unpack){.at = u.at, .end = u.end}) != 0;
-
-        take_hello(w, &u);
-        if (refused)
+        if (!take_hello(w, &u))
             return false;
     } else if (head->kind == PLUGIN_MESSAGE_SET && in_call) {
         take_set(w, &u);

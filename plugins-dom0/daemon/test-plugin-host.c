@@ -3,7 +3,7 @@
  * The plugin host with real workers and the plugins of tests/plugins, against a daemon of one page: what is right is applied as one change, what is wrong is contained, told, and changes nothing.
  * Waiting is done by turning the loop until something is so; where a limit is to be overrun it is a fifth of a second; back-off begins at 30 ms.
  */
-// needs: plugin-host.c plugin-process.c plugin-answer.c plugin-settings.c plugin-json.c plugin-wire.c loop.c ini-lines.c text.c
+// needs: plugin-host.c plugin-life.c plugin-update.c plugin-admission.c plugin-tell.c plugin-process.c plugin-answer.c plugin-settings.c plugin-json.c plugin-wire.c loop.c ini-lines.c text.c
 // libs: -linih -ljansson
 #include "plugin-host.h"
 
