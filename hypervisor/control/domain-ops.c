@@ -92,15 +92,19 @@ long control_domain_pause(uint64_t arg, size_t bytes)
 
 long control_domain_destroy(uint64_t arg, size_t bytes)
 {
+    struct collet_domain_ref a;
     struct domain *d;
-    int rc = ref_copy(arg, bytes, &d);
+    int rc = control_copy_in(&a, sizeof(a), arg, bytes);
 
     if (rc != 0)
         return rc;
-    if (d->privileged)
-        rc = -EINVAL;
-    else
-        domain_destroy(d);
+    if (a.pad != 0)
+        return -EINVAL;
+    /* Not control_domain_find: one that is dying may wait for us to go on. */
+    d = a.domid <= 0xffff ? domain_find((domid_t)a.domid) : NULL;
+    if (d == NULL)
+        return -ESRCH;
+    rc = d->privileged ? -EINVAL : domain_destroy_part(d);
     domain_put(d);
     return rc;
 }

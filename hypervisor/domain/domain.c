@@ -26,6 +26,7 @@
 
 #define SETTLE_RETRY_NS NS_PER_MS
 #define SETTLE_RUN_NS (200ull * 1000) /* for those who have something to finish */
+#define DESTROY_PART_NS (5 * NS_PER_MS) /* of a destruction that Domain0 waits for, so that its timers do not */
 #define SETTLE_TRIES_MAX 5000 /* Domain0: then the machine ends without */
 #define IDLE_TRIES_MAX 100    /* then guests on the boot CPU are held, so that it idles */
 #define STACK_DUMP_WORDS 32
@@ -436,8 +437,8 @@ static void work_forget_held(const struct vcpu *v)
     spin_unlock(&held_lock);
 }
 
-/* None of its vCPUs runs or holds anything halfway. */
-static void domain_teardown(struct domain *d)
+/* What keeps its memory in use: may be done again. None of its vCPUs runs or holds anything halfway. */
+static void domain_let_go(struct domain *d)
 {
     struct vcpu *v;
 
@@ -447,7 +448,15 @@ static void domain_teardown(struct domain *d)
     domain_events_destroy(d);
     for_each_vcpu(d, v)
         vcpu_drop_memory(v);
-    domain_memory_destroy(d);
+}
+
+/* None of its vCPUs runs or holds anything halfway. */
+static void domain_teardown(struct domain *d)
+{
+    struct vcpu *v;
+
+    domain_let_go(d);
+    domain_memory_destroy(d, UINT64_MAX);
     domain_grants_destroy(d);
     for_each_vcpu(d, v) {
         work_forget_held(v);
@@ -475,11 +484,9 @@ static bool domain_mark_dying(struct domain *d)
     return first;
 }
 
-void domain_destroy(struct domain *d)
+/* Wait until nothing of d, which is paused, runs any more. */
+static void domain_settle(struct domain *d)
 {
-    if (!domain_mark_dying(d))
-        return;
-    domain_pause(d);
     while (!domain_settled(d)) {
         uint64_t until_ns = clock_now_ns() + SETTLE_RUN_NS;
 
@@ -488,7 +495,34 @@ void domain_destroy(struct domain *d)
             preempt_point();
         } while (clock_now_ns() < until_ns);
     }
+}
+
+void domain_destroy(struct domain *d)
+{
+    if (!domain_mark_dying(d))
+        return;
+    domain_pause(d);
+    domain_settle(d);
     domain_teardown(d);
+}
+
+int domain_destroy_part(struct domain *d)
+{
+    uint64_t until_ns = clock_now_ns() + DESTROY_PART_NS;
+    bool yes = true;
+
+    if (domain_mark_dying(d))
+        domain_pause(d);
+    else if (!__atomic_compare_exchange_n(&d->destroy_rests, &yes, false, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return -ESRCH; /* somebody else is at it */
+    domain_settle(d);
+    domain_let_go(d);
+    if (!domain_memory_destroy(d, until_ns)) {
+        __atomic_store_n(&d->destroy_rests, true, __ATOMIC_RELEASE);
+        return -EINTR;
+    }
+    domain_teardown(d);
+    return 0;
 }
 
 /* The first ended domain that nobody else will destroy: ours alone from here on, since it is marked as dying. */

@@ -68,6 +68,8 @@ struct domain {
 
     /* Control (hypervisor/control/). */
     bool building;        /* made by Domain0 and not started yet: its memory is still the builder's to fill. Lock: lifetime_lock */
+    bool unpinned;        /* dying, and none of its frames is pinned */
+    bool destroy_rests;   /* dying, and its destruction is to be continued by domain_destroy_part; atomic */
     bool control_paused;  /* holds one pause of every vCPU. Lock: lifetime_lock */
     uint64_t created_ns;
     uint32_t memory_users; /* others inside an operation on its memory; lock: memory_lock. Destruction waits for them */
@@ -102,6 +104,10 @@ void domain_shutdown(struct domain *d, uint8_t reason);
 /* Free everything: d is off the list afterwards, and gone with its last reference (frames that others still map hold one). Waits for vCPUs that are inside a
  * memory operation, and may preempt. Context: hypercall of another domain, or nothing of d ever ran; no lock held. */
 void domain_destroy(struct domain *d);
+/*
+ * The same, in parts: 0 when d is destroyed; -EINTR: a part is done, and d is dying; to be called again. -ESRCH: another caller is at it. The caller has a reference.
+ */
+int must_check domain_destroy_part(struct domain *d);
 /* Boot, once, before the first domain: the console keys and what happens when a domain ends. */
 void domains_init(void);
 /*

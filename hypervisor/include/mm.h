@@ -39,8 +39,11 @@ int must_check domain_frames_populate(struct domain *d, uint64_t first_pfn, uint
 /* The same, and the frames hold what the RAM happened to: only for Domain0 at boot, when no other domain has owned any yet. Zeroing all RAM would be most of the boot. */
 int must_check domain_frames_populate_unzeroed(struct domain *d, uint64_t first_pfn, uint64_t count, uint64_t *mfns);
 
-/* Drop pins and page tables, then every frame of d. Its vCPUs do not run any more and hold no base (vcpu_drop_bases). May preempt. */
-void domain_memory_destroy(struct domain *d);
+/*
+ * Drop pins and page tables, then every frame of d, until it is `until_ns`, but some in any case: true when all is done, so that one may go on later. Its vCPUs do not run any more and hold
+ * no base (vcpu_drop_bases). May preempt.
+ */
+bool domain_memory_destroy(struct domain *d, uint64_t until_ns);
 
 /* Show every frame of d, with its word at that moment (frame.h; one reference in it is the walk's own). Others may change it meanwhile. May preempt; d may not go away: domain_memory_enter. */
 void domain_frames_each(struct domain *d, void (*each)(void *arg, mfn_t mfn, uint64_t word), void *arg);

@@ -11,10 +11,14 @@
 #include "mm.h"
 #include "page-table.h"
 #include "paging.h"
+#include "time.h"
 #include "tlb.h"
 #include "vcpu.h"
 
 #include <hv/errno.h>
+
+#define CLOCK_EACH 64u /* frames between two looks at the clock */
+#define PASS_MAX 256u  /* frames passed over with the lock held */
 
 void m2p_set(mfn_t mfn, pfn_t pfn)
 {
@@ -271,16 +275,19 @@ void *hypervisor_page_share(void)
 
 /*
  * The next frame of d's list behind `from` (FRAME_LIST_END: the first), with a reference, so that it stays on the list while the caller works or is preempted: else a foreign mapping
- * that ends at that moment could take it away. The reference on `from` is returned.
+ * that ends at that moment could take it away. The reference on `from` is returned. Frames whose word lacks `wanted` are passed over, but not so many that others wait for the lock.
  */
-static uint32_t frame_list_step(struct domain *d, uint32_t from)
+static uint32_t frame_list_step(struct domain *d, uint32_t from, uint64_t wanted)
 {
-    uint32_t n;
+    uint32_t n, passed = 0;
 
     spin_lock(&d->memory_lock);
-    n = from == FRAME_LIST_END ? d->frame_list : frame_table[from].next;
-    while (n != FRAME_LIST_END && !frame_get(MFN(n), d)) /* no reference is left: it is about to leave the list */
-        n = frame_table[n].next;
+    for (n = from == FRAME_LIST_END ? d->frame_list : frame_table[from].next; n != FRAME_LIST_END; n = frame_table[n].next) {
+        if ((READ_ONCE(frame_table[n].word) & wanted) != wanted && ++passed < PASS_MAX)
+            continue;
+        if (frame_get(MFN(n), d)) /* else no reference is left: it is about to leave the list */
+            break;
+    }
     spin_unlock(&d->memory_lock);
     if (from != FRAME_LIST_END)
         frame_put(MFN(from));
@@ -292,32 +299,40 @@ static void domain_unpin_all(struct domain *d)
 {
     uint32_t n = FRAME_LIST_END;
 
-    while ((n = frame_list_step(d, n)) != FRAME_LIST_END) {
+    while ((n = frame_list_step(d, n, FRAME_PINNED)) != FRAME_LIST_END) {
         if (frame_unpin(MFN(n)))
             frame_put_type(MFN(n));
         mm_preempt_point();
     }
 }
 
-void domain_memory_destroy(struct domain *d)
+bool domain_memory_destroy(struct domain *d, uint64_t until_ns)
 {
-    uint32_t n = FRAME_LIST_END;
+    uint32_t n = FRAME_LIST_END, given = 0;
 
-    domain_unpin_all(d);
-    while ((n = frame_list_step(d, n)) != FRAME_LIST_END) {
+    if (!d->unpinned)
+        domain_unpin_all(d);
+    d->unpinned = true;
+    while ((n = frame_list_step(d, n, 0)) != FRAME_LIST_END) {
         if (frame_disown(frame_of(MFN(n)))) {
             m2p_writable[n] = ~0ull;
             frame_put(MFN(n));
+            /* Those that others keep do not count: the next call passes them again, and must get further. */
+            if (++given % CLOCK_EACH == 0 && clock_now_ns() >= until_ns) {
+                frame_put(MFN(n));
+                return false;
+            }
         }
         mm_preempt_point();
     }
+    return true;
 }
 
 void domain_frames_each(struct domain *d, void (*each)(void *arg, mfn_t mfn, uint64_t word), void *arg)
 {
     uint32_t n = FRAME_LIST_END;
 
-    while ((n = frame_list_step(d, n)) != FRAME_LIST_END) {
+    while ((n = frame_list_step(d, n, 0)) != FRAME_LIST_END) {
         each(arg, MFN(n), READ_ONCE(frame_table[n].word));
         mm_preempt_point();
     }

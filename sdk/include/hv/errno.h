@@ -14,6 +14,7 @@
 enum {
 #include <xen/errno.h>
     /* Linux's, which Xen's list leaves out: the control interface answers Linux programs. */
+    EINTR = 4,
     EPROTO = 71,
     ESTALE = 116,
 };
