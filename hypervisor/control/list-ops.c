@@ -108,20 +108,6 @@ static void info_fill(struct domain *d, struct collet_domain_info *info)
     }
 }
 
-/* The first domain with this number or a higher one, with a reference. */
-static struct domain *domain_from(uint32_t id)
-{
-    struct domain *d;
-
-    spin_lock(&domain_list_lock);
-    for (d = domain_list; d != NULL && d->id < id; d = d->next)
-        ;
-    if (d != NULL)
-        domain_get(d);
-    spin_unlock(&domain_list_lock);
-    return d;
-}
-
 long control_domain_list(uint64_t arg, size_t bytes)
 {
     struct collet_domain_list a;
@@ -137,7 +123,7 @@ long control_domain_list(uint64_t arg, size_t bytes)
     room = a.count;
     id = a.first_domid;
     for (a.count = 0; a.count < room && rc == 0; a.count++) {
-        d = domain_from(id);
+        d = domain_find_from(id);
         if (d == NULL)
             break;
         id = d->id + 1u;

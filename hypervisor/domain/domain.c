@@ -160,6 +160,19 @@ struct domain *domain_find(domid_t id)
     return d;
 }
 
+struct domain *domain_find_from(uint32_t id)
+{
+    struct domain *d;
+
+    spin_lock(&domain_list_lock);
+    for (d = domain_list; d != NULL && d->id < id; d = d->next)
+        ;
+    if (d != NULL)
+        domain_get(d);
+    spin_unlock(&domain_list_lock);
+    return d;
+}
+
 static void domain_link(struct domain *d)
 {
     struct domain **at;
@@ -647,20 +660,33 @@ static void list_vcpu(const struct vcpu *v)
              v->info != NULL && v->info->evtchn_upcall_mask ? ", masked" : "");
 }
 
+/* One that is dying may lose its vCPUs at any moment. */
+static void list_vcpus(struct domain *d)
+{
+    struct vcpu *v;
+
+    if (!domain_memory_enter(d))
+        return;
+    for_each_vcpu(d, v)
+        list_vcpu(v);
+    domain_memory_leave(d);
+}
+
 static void key_list(char key)
 {
-    const struct domain *d;
-    struct vcpu *v;
+    struct domain *d;
+    uint32_t id = 0;
 
     (void)key;
     log_info("scheduler %s, %lu frames free", sched_active_name(), (unsigned long)frames_free_count());
-    for (d = domain_list; d != NULL; d = d->next) {
+    while ((d = domain_find_from(id)) != NULL) {
+        id = d->id + 1u;
         log_info("d%u %s: %lu of at most %lu frames, %u references, %lu events%s%s%s", d->id, d->name,
                  (unsigned long)d->frame_count, (unsigned long)d->frame_max, d->refs, (unsigned long)d->events.sent,
                  d->privileged ? ", privileged" : "", d->crashed ? ", crashed" : d->shut_down ? ", shut down" : "",
                  d->dying ? ", dying" : "");
-        for_each_vcpu(d, v)
-            list_vcpu(v);
+        list_vcpus(d);
+        domain_put(d);
     }
 }
 

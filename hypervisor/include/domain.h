@@ -85,6 +85,8 @@ extern struct domain *domain0;
 struct domain *must_check domain_create(domid_t id, const char *name, bool privileged, uint32_t vcpu_max, uint64_t frame_max);
 /* With a reference, or NULL. DOMID_SELF is the caller's. Pair: domain_put. */
 struct domain *must_check domain_find(domid_t id);
+/* The first with this number or a higher one, with a reference; NULL: there is none. To walk the list while it changes. */
+struct domain *domain_find_from(uint32_t id);
 void domain_get(struct domain *d);
 void domain_put(struct domain *d);
 void domain_publish(struct domain *d);
