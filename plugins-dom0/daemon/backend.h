@@ -61,7 +61,7 @@ struct backend {
     int (*sched_set)(void *arg, const char *module, struct collet_sched_value *values, unsigned int count, unsigned int *failed);
 
     /* ---- XenStore ---- */
-    /* All nodes that a stock guest wants, in one transaction, and the introduction. On failure nothing is left. */
+    /* All nodes that a stock guest wants, and the introduction. On failure nothing is left. */
     int (*store_add)(void *arg, const struct store_order *order);
     void (*store_remove)(void *arg, uint32_t domid, const char *uuid); /* uuid may be empty. Never fails: what is not there is not removed */
     /* Nodes below /local/domain/<domid>/. read: a new string, or NULL with the reason in errno. */

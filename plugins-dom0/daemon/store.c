@@ -2,7 +2,7 @@
 /*
  * What a stock PV guest and the stock console daemon want to find in XenStore.
  *
- * One transaction writes all of a guest's nodes, another takes them away. A guest may write only the nodes listed with OWNED: those that its kernel writes by itself.
+ * A guest may write only the nodes listed with OWNED: those that its kernel writes by itself.
  * libxenstore would open the kernel's device and wait for ever if nobody listened on the socket; so the socket is tried first.
  * Contract: store.h.
  */
@@ -21,7 +21,6 @@
 
 #define PATH_BYTES 256
 #define CONSOLE_LIMIT "1048576" /* bytes that xenconsoled keeps for a reader who does not read */
-#define TRIES 10
 #define RUN_SOCKET "/run/xenstored/socket"
 
 struct store {
@@ -104,64 +103,70 @@ void store_close(struct store *s)
 
 /* ---- A guest's nodes ---- */
 
-enum owner { READ_ONLY, OWNED };
+/*
+ * INHERITED: as the node above, which is what xenstored gives a new node. READABLE: Domain0 writes, the guest reads; said once for the topmost node. OWNED: the guest writes.
+ * Each request is a switch to xenstored and back, so there are as few as can be: no folders by themselves, no transaction (nobody looks before the introduction).
+ */
+enum owner { INHERITED, READABLE, OWNED };
 
 struct writer {
     struct store *store;
-    xs_transaction_t t;
     uint32_t domid;
     const char *base; /* what paths are below of */
-    bool failed;      /* the first failure is told */
+    int rc;           /* of the first failure; nothing is written after it */
 };
 
-__attribute__((format(printf, 4, 5))) static void put(struct writer *w, enum owner owner, const char *path, const char *format, ...)
+static bool set_owner(struct writer *w, enum owner owner, const char *path)
 {
     struct xs_permissions shared[2] = {{.id = 0, .perms = XS_PERM_NONE}, {.id = w->domid, .perms = XS_PERM_READ}};
     struct xs_permissions own = {.id = w->domid, .perms = XS_PERM_NONE};
+
+    if (owner == INHERITED)
+        return true;
+    return xs_set_permissions(w->store->xs, XBT_NULL, path, owner == OWNED ? &own : shared, owner == OWNED ? 1 : 2);
+}
+
+__attribute__((format(printf, 4, 5))) static void put(struct writer *w, enum owner owner, const char *path, const char *format, ...)
+{
     char whole[PATH_BYTES], value[PATH_BYTES];
     va_list args;
 
-    if (w->failed)
+    if (w->rc != 0)
         return;
     snprintf(whole, sizeof(whole), "%s%s%s", w->base, *path != '\0' ? "/" : "", path);
     va_start(args, format);
     vsnprintf(value, sizeof(value), format, args);
     va_end(args);
-    if (!xs_write(w->store->xs, w->t, whole, value, (unsigned int)strlen(value)) ||
-        !xs_set_permissions(w->store->xs, w->t, whole, owner == OWNED ? &own : shared, owner == OWNED ? 1 : 2)) {
-        fail(w->store, "%s", whole);
-        w->failed = true;
-    }
+    if (!xs_write(w->store->xs, XBT_NULL, whole, value, (unsigned int)strlen(value)) || !set_owner(w, owner, whole))
+        w->rc = fail(w->store, "%s", whole);
 }
 
 static void put_vm(struct writer *w, const struct store_order *o)
 {
-    put(w, READ_ONLY, "", "%s", "");
-    put(w, READ_ONLY, "name", "%s", o->name);
-    put(w, READ_ONLY, "uuid", "%s", o->uuid);
+    put(w, READABLE, "", "%s", "");
+    put(w, INHERITED, "name", "%s", o->name);
+    put(w, INHERITED, "uuid", "%s", o->uuid);
 }
 
 static void put_console(struct writer *w, const struct store_order *o)
 {
-    put(w, READ_ONLY, "console", "%s", "");
-    put(w, READ_ONLY, "console/type", "xenconsoled");
-    put(w, READ_ONLY, "console/output", "pty");
-    put(w, READ_ONLY, "console/limit", CONSOLE_LIMIT);
-    put(w, READ_ONLY, "console/tty", "%s", "");
-    put(w, READ_ONLY, "console/port", "%" PRIu32, o->built.console_port);
-    put(w, READ_ONLY, "console/ring-ref", "%" PRIu64, o->built.console_mfn);
+    put(w, INHERITED, "console/type", "xenconsoled");
+    put(w, INHERITED, "console/output", "pty");
+    put(w, INHERITED, "console/limit", CONSOLE_LIMIT);
+    put(w, INHERITED, "console/tty", "%s", "");
+    put(w, INHERITED, "console/port", "%" PRIu32, o->built.console_port);
+    put(w, INHERITED, "console/ring-ref", "%" PRIu64, o->built.console_mfn);
 }
 
 static void put_control(struct writer *w)
 {
-    put(w, READ_ONLY, "control", "%s", "");
+    put(w, INHERITED, "control/platform-feature-multiprocessor-suspend", "1");
+    put(w, INHERITED, "control/platform-feature-xs_reset_watches", "1");
     put(w, OWNED, "control/shutdown", "%s", "");
     put(w, OWNED, "control/feature-poweroff", "%s", "");
     put(w, OWNED, "control/feature-reboot", "%s", "");
     put(w, OWNED, "control/feature-suspend", "%s", "");
     put(w, OWNED, "control/sysrq", "%s", "");
-    put(w, READ_ONLY, "control/platform-feature-multiprocessor-suspend", "1");
-    put(w, READ_ONLY, "control/platform-feature-xs_reset_watches", "1");
 }
 
 static void put_guest(struct writer *w, const struct store_order *o)
@@ -169,67 +174,47 @@ static void put_guest(struct writer *w, const struct store_order *o)
     char path[40];
     uint32_t vcpu;
 
-    put(w, READ_ONLY, "", "%s", "");
-    put(w, READ_ONLY, "vm", "/vm/%s", o->uuid);
-    put(w, READ_ONLY, "name", "%s", o->name);
-    put(w, READ_ONLY, "domid", "%" PRIu32, o->domid);
-    put(w, READ_ONLY, "cpu", "%s", "");
+    put(w, READABLE, "", "%s", "");
+    put(w, INHERITED, "vm", "/vm/%s", o->uuid);
+    put(w, INHERITED, "name", "%s", o->name);
+    put(w, INHERITED, "domid", "%" PRIu32, o->domid);
     for (vcpu = 0; vcpu < o->vcpus; vcpu++) {
-        snprintf(path, sizeof(path), "cpu/%u", vcpu);
-        put(w, READ_ONLY, path, "%s", "");
         snprintf(path, sizeof(path), "cpu/%u/availability", vcpu);
-        put(w, READ_ONLY, path, "online");
+        put(w, INHERITED, path, "online");
     }
-    put(w, READ_ONLY, "memory", "%s", "");
-    put(w, READ_ONLY, "memory/static-max", "%" PRIu64, o->frames_max * 4);
-    put(w, READ_ONLY, "memory/target", "%" PRIu64, o->frames * 4);
-    put(w, READ_ONLY, "memory/videoram", "0");
-    put(w, READ_ONLY, "device", "%s", "");
-    put(w, OWNED, "device/suspend/event-channel", "%s", "");
-    put(w, READ_ONLY, "store", "%s", "");
-    put(w, READ_ONLY, "store/port", "%" PRIu32, o->built.store_port);
-    put(w, READ_ONLY, "store/ring-ref", "%" PRIu64, o->built.store_mfn);
+    put(w, INHERITED, "memory/static-max", "%" PRIu64, o->frames_max * 4);
+    put(w, INHERITED, "memory/target", "%" PRIu64, o->frames * 4);
+    put(w, INHERITED, "store/port", "%" PRIu32, o->built.store_port);
+    put(w, INHERITED, "store/ring-ref", "%" PRIu64, o->built.store_mfn);
+    put(w, INHERITED, "device", "%s", "");
     put_console(w, o);
     put_control(w);
     put(w, OWNED, "data", "%s", "");
-    put(w, OWNED, "drivers", "%s", "");
-    put(w, OWNED, "feature", "%s", "");
     put(w, OWNED, "attr", "%s", "");
     put(w, OWNED, "error", "%s", "");
 }
 
-/* One try; -EAGAIN: somebody else's change came between. */
-static int add_once(struct store *s, const struct store_order *o)
+static int add_nodes(struct store *s, const struct store_order *o)
 {
     char guest[PATH_BYTES], vm[PATH_BYTES];
-    struct writer w = {.store = s, .domid = o->domid};
+    struct writer w = {.store = s, .domid = o->domid, .base = vm};
 
     snprintf(guest, sizeof(guest), "/local/domain/%" PRIu32, o->domid);
     snprintf(vm, sizeof(vm), "/vm/%s", o->uuid);
-    w.t = xs_transaction_start(s->xs);
-    if (w.t == XBT_NULL)
-        return fail(s, "a transaction");
-    xs_rm(s->xs, w.t, guest); /* of a domain that had the number before, if anybody forgot it */
-    w.base = vm;
+    xs_rm(s->xs, XBT_NULL, guest); /* of a domain that had the number before, if anybody forgot it */
     put_vm(&w, o);
     w.base = guest;
     put_guest(&w, o);
-    if (w.failed) {
-        int error = errno != 0 ? errno : EIO;
-        xs_transaction_end(s->xs, w.t, true);
-        return -error;
-    }
-    return xs_transaction_end(s->xs, w.t, false) ? 0 : fail(s, "the transaction");
+    return w.rc;
 }
 
 int store_add(struct store *s, const struct store_order *o)
 {
-    int rc = -EAGAIN, i;
+    int rc;
 
     if (s == NULL || s->xs == NULL)
         return -ENOTCONN;
-    for (i = 0; i < TRIES && rc == -EAGAIN; i++)
-        rc = add_once(s, o);
+    rc = add_nodes(s, o);
     if (rc == 0 && !xs_introduce_domain(s->xs, o->domid, (unsigned long)o->built.store_mfn, o->built.store_port))
         rc = fail(s, "xenstored does not take it (its ring or its port)");
     if (rc != 0) {
