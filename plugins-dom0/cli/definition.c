@@ -79,7 +79,6 @@ static bool is_section(const char *line, const char *name, bool *inside)
 {
     size_t length = strlen(name);
 
-    line += strspn(line, " \t");
     if (*line != '[')
         return false;
     line += 1 + strspn(line + 1, " \t");
@@ -91,30 +90,55 @@ static bool is_key(const char *line, const char *key)
 {
     size_t length = strlen(key);
 
-    line += strspn(line, " \t");
     if (strncasecmp(line, key, length) != 0)
         return false;
     line += length + strspn(line + length, " \t");
     return *line == '=' || *line == ':';
 }
 
+static const char *next_line(const char *line)
+{
+    line += strcspn(line, "\n");
+    return line + (*line == '\n');
+}
+
+/* Lines that begin with a blank go on with the value before them. */
+static bool goes_on(const char *line)
+{
+    size_t blanks = strspn(line, " \t");
+
+    return blanks != 0 && line[blanks] != '\n' && line[blanks] != 0;
+}
+
+/* The text with this line, and those that go on with it, replaced; an empty comment stands for each of them, so that no line gets another number. */
+static int replace_line(char **replaced, const char *text, const char *line, const struct setting *s)
+{
+    const char *rest = next_line(line);
+    char comments[256] = "";
+    size_t count = 0;
+
+    for (; goes_on(rest) && count + 3 < sizeof(comments); rest = next_line(rest), count += 2)
+        strcpy(comments + count, "#\n");
+    return asprintf(replaced, "%.*s%s = %s\n%s%s", (int)(line - text), text, s->key, s->value, comments, rest);
+}
+
 int definition_override(char **text, const char *setting)
 {
     struct setting s;
-    bool inside = false;
     char *replaced = NULL;
     const char *line = *text;
+    bool inside;
     int rc = split(setting, &s);
 
     if (rc != 0)
         return rc;
-    for (; *line != 0; line += strcspn(line, "\n"), line += *line == '\n') {
-        if (is_section(line, s.section, &inside) || !inside || !is_key(line, s.key))
-            continue;
-        rc = asprintf(&replaced, "%.*s%s = %s%s", (int)(line - *text), *text, s.key, s.value, line + strcspn(line, "\n"));
-        break;
-    }
-    if (*line == 0)
+    inside = strcmp(s.section, "domain") == 0; /* so are the lines before the first section */
+    for (; *line != 0; line = next_line(line))
+        if (!is_section(line, s.section, &inside) && inside && is_key(line, s.key))
+            break;
+    if (*line != 0)
+        rc = replace_line(&replaced, *text, line, &s);
+    else
         rc = asprintf(&replaced, "%s%s[%s]\n%s = %s\n", *text, line != *text && line[-1] != '\n' ? "\n" : "", s.section, s.key, s.value);
     if (rc < 0)
         return -ENOMEM;

@@ -164,12 +164,16 @@ static const char *overridden(const char *text, const char *setting)
 
 START_TEST(settings_are_replaced_in_their_line)
 {
-    static const char text[] = "# web\n[domain]\nname = web\n memory=128M ; much\n[sched]\nweight = 1\nmemory = 3\n";
+    static const char text[] = "# web\n[domain]\nname = web\nmemory=128M ; much\n[sched]\nweight = 1\nmemory = 3\n";
 
     ck_assert_str_eq(overridden(text, "memory=1G"), "# web\n[domain]\nname = web\nmemory = 1G\n[sched]\nweight = 1\nmemory = 3\n");
-    ck_assert_str_eq(overridden(text, "sched.memory=9"), "# web\n[domain]\nname = web\n memory=128M ; much\n[sched]\nweight = 1\nmemory = 9\n");
+    ck_assert_str_eq(overridden(text, "sched.memory=9"), "# web\n[domain]\nname = web\nmemory=128M ; much\n[sched]\nweight = 1\nmemory = 9\n");
     ck_assert_str_eq(overridden("[domain]\nname = a", "vcpus=2"), "[domain]\nname = a\n[domain]\nvcpus = 2\n");
     ck_assert_str_eq(overridden("", "x.y=z=q"), "[x]\ny = z=q\n");
+    ck_assert_str_eq(overridden("memory = 1M\n[sched]\n", "memory=2M"), "memory = 2M\n[sched]\n");
+    ck_assert_str_eq(overridden("[domain]\ncmdline = a\n  b\n\tc\nname = x\n", "cmdline=z"), "[domain]\ncmdline = z\n#\n#\nname = x\n");
+    ck_assert_str_eq(overridden("[domain]\ncmdline = a\n name = b\n", "name=z"), "[domain]\ncmdline = a\n name = b\n[domain]\nname = z\n");
+    ck_assert_str_eq(overridden("[domain]\nname = a", "name=b"), "[domain]\nname = b\n");
     ck_assert_str_eq(overridden(text, "memory"), "refused");
     ck_assert_str_eq(overridden(text, "=1"), "refused");
     ck_assert_str_eq(overridden(text, ".a=1"), "refused");
