@@ -56,11 +56,11 @@ check "and back" c sched use bvt
 check "at once, too" within 10 parameter_is s4 weight 2000
 
 # ---- a worker dies ----
+started_anew() { c plugin show shares --json | jq -e --argjson pid "$pid" --argjson restarts "$restarts" '.plugin | .state == "running" and .pid != $pid and .restarts > $restarts'; }
 worker_dies() {
     pid=$(plugin shares pid)
-    kill -9 "$pid" || return 1
-    within 5 plugin_is shares state backoff || return 1
-    parameter_is s4 weight 2000 && within 10 plugin_is shares state running && [ "$(plugin shares pid)" != "$pid" ] && parameter_is s4 weight 2000
+    restarts=$(plugin shares restarts)
+    kill -9 "$pid" && parameter_is s4 weight 2000 && within 20 started_anew && parameter_is s4 weight 2000 && c plugin show shares | grep 'signal 9'
 }
 check "kill -9 of its worker: values stay, another one starts" worker_dies
 rights_of() {
