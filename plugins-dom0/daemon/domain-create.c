@@ -92,24 +92,37 @@ static struct store_order store_order(const struct domain *domain, uint32_t vcpu
                                 .built = domain->built};
 }
 
+static void store_anew(struct domain *domain)
+{
+    const struct backend *b = domain->domains->s.backend;
+    struct store_order order = store_order(domain, domain->definition != NULL ? domain->definition->vcpus : 1);
+
+    domain->deaf = true;
+    domain_state_write(domain);
+    if (b->store_add(b->arg, &order) != 0)
+        log_error("%s: domain %u in the new xenstored: %s", domain->name, domain->domid, b->error(b->arg));
+    else
+        log_warning("%s: domain %u goes on, but hears no requests (shutdown, reboot, memory) until it is started again", domain->name, domain->domid);
+}
+
+/* Does the store know it? */
+static bool in_store(const struct domain *domain)
+{
+    const struct backend *b = domain->domains->s.backend;
+    char *name = b->store_read(b->arg, domain->domid, "name");
+    bool there = name != NULL || errno != ENOENT;
+
+    free(name);
+    return there;
+}
+
 void domains_store_anew(struct domains *d)
 {
-    const struct backend *b = d->s.backend;
     struct domain *domain;
 
-    for (domain = d->first; domain != NULL; domain = domain->next) {
-        struct store_order order;
-
-        if (domain->phase != PHASE_RUNNING && domain->phase != PHASE_PRESERVED)
-            continue;
-        order = store_order(domain, domain->definition != NULL ? domain->definition->vcpus : 1);
-        domain->deaf = true;
-        domain_state_write(domain);
-        if (b->store_add(b->arg, &order) != 0)
-            log_error("%s: domain %u in the new xenstored: %s", domain->name, domain->domid, b->error(b->arg));
-        else
-            log_warning("%s: domain %u goes on, but hears no requests (shutdown, reboot, memory) until it is started again", domain->name, domain->domid);
-    }
+    for (domain = d->first; domain != NULL; domain = domain->next)
+        if ((domain->phase == PHASE_RUNNING || domain->phase == PHASE_PRESERVED) && !in_store(domain))
+            store_anew(domain);
 }
 
 static const char *apply_definition(struct domain *domain, int *rc, char *text, size_t bytes)

@@ -138,6 +138,7 @@ int domains_take_up(struct domains *d)
             log_note("%s: domain %u is not ours: it is left alone", all[i].name, all[i].domid);
     free(all);
     domains_reconcile(d);
+    domains_store_anew(d); /* xenstored may have ended together with our predecessor */
     domains_sched_used(d); /* it may have changed while nobody looked */
     domain_state_module_write(d);
     return 0;

@@ -32,7 +32,7 @@ void domains_destroy(struct domains *d);
 
 /* At the start: read the state, compare it with what there is, finish or undo what was half done. 0 or -errno. */
 int domains_take_up(struct domains *d);
-/* A new xenstored runs: tell it of the domains that live. They get their nodes and consoles back, but do not hear requests any more. */
+/* A new xenstored may run: tell it of domains that live and that it does not know. They get their nodes and consoles back, but do not hear requests any more. */
 void domains_store_anew(struct domains *d);
 /* A change was reported, or records were lost (kind 0): look. */
 void domains_change(struct domains *d, const struct collet_change *change);

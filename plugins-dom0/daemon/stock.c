@@ -45,6 +45,7 @@ struct process {
 struct stock {
     struct stock_settings s;
     struct process store, console;
+    bool store_fresh; /* we had to start xenstored: a xenconsoled that runs speaks to one that is gone */
     struct loop_timer *logs;
     uint64_t log_bytes;
     unsigned int log_keep;
@@ -261,6 +262,7 @@ int stock_store_start(struct stock *stock)
         mkdir("/run/xen", 0755);
         mkdir("/var/lib/xenstored", 0755);
         rc = store_run(stock);
+        stock->store_fresh = true;
         if (rc != 0)
             return rc;
     }
@@ -297,8 +299,15 @@ void stock_console_start(struct stock *stock)
     char folder[PATH_BYTES], pid_path[PATH_BYTES];
     char *arguments[] = {(char *)stock->s.xenconsoled, "-i", "--log=guest", folder, pid_path, NULL};
 
-    if (stock->console.pid != 0 || stock->console.timer != NULL || process_adopt(&stock->console))
+    if (stock->console.pid != 0 || stock->console.timer != NULL)
         return;
+    if (process_adopt(&stock->console)) {
+        if (stock->store_fresh)
+            pidfd_send_signal(stock->console.pidfd, SIGKILL, NULL, 0); /* and started again when it has ended */
+        stock->store_fresh = false;
+        return;
+    }
+    stock->store_fresh = false;
     if (*stock->s.xenconsoled == '\0')
         return;
     snprintf(folder, sizeof(folder), "--log-dir=%.400s/console", stock->s.log_folder);

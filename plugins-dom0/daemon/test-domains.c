@@ -793,6 +793,7 @@ START_TEST(a_new_store)
     daemon_kill();
     daemon_start();
     ck_assert_str_eq(entry_text("web", "state"), "deaf");
+    ck_assert_uint_eq(fake.introduced_count, 1);
     ck_assert_uint_eq(domain_by_name(domains, "web")->built.store_mfn, 4);
     shut_down("web", SHUTDOWN_reboot);
     ck_assert_str_eq(entry_text("web", "state"), "running");
@@ -976,6 +977,17 @@ START_TEST(killed_and_the_scheduler_changed)
 }
 END_TEST
 
+START_TEST(killed_together_with_xenstored)
+{
+    create(DEFINITION("web"));
+    daemon_kill();
+    fake.node_count = fake.introduced_count = 0;
+    daemon_start();
+    ck_assert_uint_eq(fake.introduced_count, 1);
+    ck_assert_str_eq(entry_text("web", "state"), "deaf");
+}
+END_TEST
+
 START_TEST(killed_while_building)
 {
     fake.keep_half = 1;
@@ -1071,6 +1083,7 @@ Suite *suite_domains(void)
     tcase_add_test(tcase, killed_while_all_is_well);
     tcase_add_test(tcase, killed_and_much_happened);
     tcase_add_test(tcase, killed_and_the_scheduler_changed);
+    tcase_add_test(tcase, killed_together_with_xenstored);
     tcase_add_test(tcase, killed_while_building);
     tcase_add_test(tcase, killed_while_rebuilding);
     tcase_add_test(tcase, killed_before_the_unpausing);
