@@ -496,6 +496,48 @@ START_TEST(a_worker_that_is_killed_is_replaced)
 }
 END_TEST
 
+/* Ended, or waiting for somebody to ask how. */
+static bool has_ended(pid_t pid)
+{
+    char path[64], state = 'Z';
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    file = fopen(path, "r");
+    if (file == NULL)
+        return true;
+    if (fscanf(file, "%*d %*s %c", &state) != 1)
+        state = 'Z';
+    fclose(file);
+    return state == 'Z' || state == 'X';
+}
+
+START_TEST(a_hanging_worker_dies_with_the_daemon)
+{
+    pid_t daemon, worker = 0;
+    int ends[2];
+
+    ck_assert_int_eq(pipe(ends), 0);
+    daemon = fork();
+    if (daemon == 0) { /* with a loop of its own, and our folder */
+        loop = loop_create();
+        plugins->set.loop = loop;
+        load_good("hang-update");
+        UNTIL(the("hang-update")->worker->phase == PHASE_CALL);
+        run_ms(100); /* in the middle of it */
+        worker = the("hang-update")->worker->pid;
+        if (write(ends[1], &worker, sizeof(worker)) == sizeof(worker))
+            kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    ck_assert_int_eq(read(ends[0], &worker, sizeof(worker)), sizeof(worker));
+    UNTIL(has_ended(daemon));
+    UNTIL(has_ended(worker));
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 /* ---- What is wrong ---- */
 
 static const struct {
@@ -830,6 +872,7 @@ Suite *suite_plugin_host(void)
     tcase_add_test(t, a_hanging_worker_is_unloaded_too);
     tcase_add_test(t, destroy_tells_those_who_wait);
     tcase_add_test(t, a_worker_that_is_killed_is_replaced);
+    tcase_add_test(t, a_hanging_worker_dies_with_the_daemon);
     tcase_add_loop_test(t, what_is_no_plugin_is_refused_with_the_reason, 0, sizeof(refused) / sizeof(refused[0]));
     tcase_add_test(t, a_file_that_is_no_shared_object_is_refused);
     tcase_add_loop_test(t, what_goes_wrong_is_contained_and_tried_again_until_it_is_stopped, 0, sizeof(contained) / sizeof(contained[0]));
