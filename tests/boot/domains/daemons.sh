@@ -71,5 +71,16 @@ kill_store() {
 }
 check "kill -9 xenstored: guests run on" kill_store
 check "it is reported" within 10 sh -c 'grep -q xenstored /var/log/collet/colletd.log'
-check "destroy works without it" c destroy busy
+store_is_back() { timeout 10 xenstore-read "/local/domain/$(domid_of web)/name" | grep -q web; }
+check "a new xenstored is started, and knows them" within 20 store_is_back
+check "consoles work with it" within 30 console_runs
+check "what they cannot hear is refused, with the reason" refused 1 'xenstored' c shutdown web
+kill_all_three() {
+    kill -9 $(pidof colletd xenstored xenconsoled) || return 1
+    sleep 1
+    runs_on busy && runs_on web && timeout 30 colletd --daemon
+}
+check "kill -9 of all three daemons: guests run on, colletd starts again" kill_all_three
+check "consoles work again" within 30 console_runs
+check "destroy" c destroy busy
 check "both are gone" sh -c 'collet destroy web; sleep 1; [ "$(collet list --json | jq ".domains | length")" = 1 ]'
