@@ -204,7 +204,7 @@ void domain_grants_destroy(struct domain *d)
     if (unused)
         table_free(g);
     else
-        log_info("domain %u: %u of its grants are still in use", d->id, domain_grants_in_use(d));
+        log_debug("d%u: %u of its grants are still in use; their frames follow later", d->id, domain_grants_in_use(d));
 }
 
 int grant_seed(struct domain *d, grant_ref_t ref, domid_t to, mfn_t mfn)
