@@ -416,7 +416,11 @@ int cli_main(int argc, char **argv, FILE *out, FILE *err)
     if (cli.collet != NULL)
         collet_close(cli.collet);
     free(words);
-    if (fflush(out) != 0 && exit == 0)
+    if (exit == 0)
+        exit = cli.exit;
+    if ((fflush(out) != 0 || ferror(out) != 0) && exit == 0) {
+        fprintf(err, "collet: the output could not be written: %s\n", strerror(errno));
         exit = CLI_FAILED;
-    return exit != 0 ? exit : cli.exit;
+    }
+    return exit;
 }

@@ -6,9 +6,12 @@
 #include "client.h"
 #include "commands.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define NO_NUMBER 0xffffffffu /* it has none at this moment */
 
 struct targets {
     struct collet_domain_info *infos;
@@ -28,6 +31,32 @@ static int all_targets(struct cli *cli, struct targets *targets)
     return 0;
 }
 
+/* One that is being made, or waits for its restart, is known to colletd alone. */
+static bool is_coming(struct cli *cli, const char *name, struct collet_domain_info *info)
+{
+    json_t *known = client_ask_quietly(cli, "domains"), *entry;
+    bool found = false;
+    size_t i;
+
+    json_array_foreach(known, i, entry) if (json_is_null(json_object_get(entry, "domid")) && strcmp(client_text(entry, "name"), name) == 0 &&
+                                            strcmp(client_text(entry, "state"), "ended") != 0) found = true;
+    json_decref(known);
+    if (found) {
+        *info = (struct collet_domain_info){ .domid = NO_NUMBER };
+        snprintf(info->name, sizeof(info->name), "%s", name);
+    }
+    return found;
+}
+
+static int target_find(struct cli *cli, const char *word, bool force, struct collet_domain_info *info)
+{
+    int rc = cli_open(cli);
+
+    if (rc == 0 && !force && collet_domain_find(cli->collet, word, info) == -ESRCH && is_coming(cli, word, info))
+        return 0;
+    return rc != 0 ? rc : cli_domain(cli, word, info);
+}
+
 static int named_targets(struct cli *cli, const struct cli_args *args, struct targets *targets)
 {
     int exit = 0;
@@ -36,7 +65,7 @@ static int named_targets(struct cli *cli, const struct cli_args *args, struct ta
     if (targets->infos == NULL)
         return cli_fail(cli, CLI_FAILED, "ENOMEM", "out of memory");
     for (int i = 0; i < args->count && exit == 0; i++) {
-        exit = cli_domain(cli, args->words[i], &targets->infos[i]);
+        exit = target_find(cli, args->words[i], cli_flag(args, "force"), &targets->infos[i]);
         if (exit == 0 && (targets->infos[i].flags & COLLET_DOMAIN_PRIVILEGED))
             exit = cli_fail(cli, CLI_FAILED, "EINVAL", "%s is the domain that you are in; `poweroff` ends the machine", targets->infos[i].name);
     }
@@ -69,6 +98,11 @@ static int destroy_one(struct cli *cli, const struct collet_domain_info *info, b
     return rc < 0 ? cli_fail_collet(cli, rc, "destroy %s", info->name) : 0;
 }
 
+static json_t *number_of(const struct collet_domain_info *info)
+{
+    return info->domid != NO_NUMBER ? json_integer((json_int_t)info->domid) : json_null();
+}
+
 /* One that cannot be destroyed does not save the others, unless there is nobody to ask. */
 static int destroy_targets(struct cli *cli, const struct targets *targets, bool force, json_t *done)
 {
@@ -78,7 +112,7 @@ static int destroy_targets(struct cli *cli, const struct targets *targets, bool 
         int rc = destroy_one(cli, &targets->infos[i], force);
 
         if (rc == 0)
-            json_array_append_new(done, json_pack("{s:i, s:s}", "domid", (int)targets->infos[i].domid, "name", targets->infos[i].name));
+            json_array_append_new(done, json_pack("{s:o, s:s}", "domid", number_of(&targets->infos[i]), "name", targets->infos[i].name));
         else if (exit == 0 || rc == CLI_NO_DAEMON)
             exit = rc;
     }

@@ -303,11 +303,13 @@ static bool wait_for_keys(struct view *v)
 
 static int run_curses(struct cli *cli, struct view *v)
 {
+    const char *type = getenv("TERM") != NULL ? getenv("TERM") : "";
     int exit;
 
+    if (strcmp(type, "dumb") == 0)
+        return cli_fail(cli, CLI_FAILED, "ENOTTY", "top: a terminal of type 'dumb' cannot be drawn on; use --batch, or set TERM (such as vt100)");
     if (newterm(NULL, stdout, stdin) == NULL)
-        return cli_fail(cli, CLI_FAILED, "ENOTTY", "top: terminal type '%s' is not known here; use --batch, or set TERM (such as vt100)",
-                        getenv("TERM") != NULL ? getenv("TERM") : "");
+        return cli_fail(cli, CLI_FAILED, "ENOTTY", "top: terminal type '%s' is not known here; use --batch, or set TERM (such as vt100)", type);
     cbreak();
     noecho();
     keypad(stdscr, TRUE);

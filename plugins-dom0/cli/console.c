@@ -66,24 +66,30 @@ static int open_pty(struct cli *cli, const char *path, int *fd)
     return 0;
 }
 
+/* Only a console that is not there yet is worth waiting for. */
+static bool is_worth_waiting(const struct cli *attempt, int exit)
+{
+    return exit == CLI_FAILED && strcmp(client_text(attempt->error, "error"), "EAGAIN") == 0;
+}
+
 int console_open(struct cli *cli, const char *domain, int *fd)
 {
     for (unsigned int waited = 0;; waited += 200) {
-        struct cli attempt = { .out = cli->out, .err = cli->err, .client = cli->client, .quiet_errors = waited < CONSOLE_WAIT_MS };
+        struct cli attempt = { .out = cli->out, .err = cli->err, .client = cli->client, .json = true }; /* an error is kept, not said */
         json_t *result;
         int exit = client_ask(&attempt, json_pack("{s:s, s:s}", "op", "console", "domain", domain), 10000, &result);
+        bool again = is_worth_waiting(&attempt, exit) && waited < CONSOLE_WAIT_MS && cli_sleep_ms(200);
 
         cli->client = attempt.client;
         if (exit == 0) {
             exit = open_pty(cli, client_text(result, "pty"), fd);
             json_decref(result);
+        } else if (!again) {
+            cli_fail(cli, exit, client_text(attempt.error, "error"), "%s", client_text(attempt.error, "message"));
+        }
+        json_decref(attempt.error);
+        if (!again)
             return exit;
-        }
-        /* Only a console that is not there yet is worth waiting for; anything else is asked again to be said. */
-        if (exit != CLI_FAILED || waited >= CONSOLE_WAIT_MS || !cli_sleep_ms(200)) {
-            client_close(cli);
-            return client_ask(cli, json_pack("{s:s, s:s}", "op", "console", "domain", domain), 10000, &result);
-        }
     }
 }
 

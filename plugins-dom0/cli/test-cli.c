@@ -398,6 +398,21 @@ START_TEST(completion_knows_what_can_follow)
 }
 END_TEST
 
+START_TEST(output_that_gets_lost_is_told)
+{
+    char *words[] = { (char *)"collet", (char *)"list" };
+    FILE *full = fopen("/dev/full", "w"), *err;
+    size_t bytes;
+
+    ck_assert_ptr_nonnull(full);
+    err = open_memstream(&complained, &bytes);
+    ck_assert_int_eq(cli_main(2, words, full, err), 1);
+    fclose(err);
+    fclose(full);
+    ck_assert_str_eq(complained, "collet: the output could not be written: No space left on device\n");
+}
+END_TEST
+
 /* ---- The pages ---- */
 
 /* The file as a text to be freed; tests run from the top of the tree. */
@@ -545,6 +560,7 @@ Suite *suite_cli(void)
     tcase_add_test(t, top_in_batch);
     tcase_add_test(t, every_command_explains_itself);
     tcase_add_test(t, completion_knows_what_can_follow);
+    tcase_add_test(t, output_that_gets_lost_is_told);
     tcase_add_test(t, the_man_page_has_every_command_and_option);
     tcase_add_test(t, the_page_of_json_has_every_field);
     return s;

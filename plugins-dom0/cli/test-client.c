@@ -24,6 +24,7 @@ static struct {
     const char *answers[ANSWERS_MAX];
     char requests[ANSWERS_MAX][4096];
     int count;
+    int first; /* so many answers come before a console's */
 } canned;
 
 static bool read_request(FILE *file, char *to, size_t room)
@@ -236,6 +237,20 @@ START_TEST(several_domains_are_one_connection)
 }
 END_TEST
 
+START_TEST(destroy_of_one_that_waits_for_its_restart)
+{
+    canned.answers[0] = "{\"ok\": true, \"result\": [{\"domid\": null, \"name\": \"again\", \"state\": \"restarting\"}, {\"domid\": null, \"name\": \"over\", "
+                        "\"state\": \"ended\"}]}\n";
+    canned.answers[1] = "{\"ok\": true, \"result\": {}}\n";
+    ck_assert_int_eq(run("destroy again"), 0);
+    ck_assert_str_eq(asked(1, "op"), "destroy");
+    ck_assert_str_eq(asked(1, "domain"), "again");
+    canned.answers[2] = canned.answers[0];
+    ck_assert_int_eq(run("destroy over"), 3);
+    ck_assert_int_eq(canned.count, 3);
+}
+END_TEST
+
 /* ---- The console ---- */
 
 struct guest {
@@ -273,7 +288,7 @@ static int run_console(struct guest *g, const char *input, const char *options, 
 
     ck_assert_int_eq(openpty(&g->master, &slave, name, NULL, NULL), 0);
     snprintf(answer, sizeof(answer), "{\"ok\": true, \"result\": {\"pty\": \"%s\"}}\n", name);
-    canned.answers[canned.count] = answer;
+    canned.answers[canned.count + canned.first] = answer;
     pthread_create(&thread, NULL, guest_main, g);
     ck_assert_int_eq(pipe(pipes), 0);
     ck_assert_int_eq((int)write(pipes[1], input, strlen(input)), (int)strlen(input));
@@ -350,6 +365,27 @@ START_TEST(a_console_that_ends_alone_is_attached_to_anew)
 }
 END_TEST
 
+START_TEST(a_console_that_cannot_be_is_told_once)
+{
+    canned.answers[0] = "{\"ok\": false, \"error\": \"EINVAL\", \"message\": \"0: not for Domain0\"}\n";
+    ck_assert_int_eq(run("console 0"), 1);
+    ck_assert_str_eq(complained, "collet: 0: not for Domain0\n");
+    ck_assert_int_eq(canned.count, 1);
+}
+END_TEST
+
+START_TEST(a_console_that_is_not_there_yet_is_waited_for)
+{
+    struct guest g = { .goes = false };
+    char output[256];
+
+    canned.answers[0] = "{\"ok\": false, \"error\": \"EAGAIN\", \"message\": \"web: it has no console yet\"}\n";
+    canned.first = 1;
+    ck_assert_int_eq(run_console(&g, "x", "--idle 0.3", output, sizeof(output)), 0);
+    ck_assert_str_eq(output, "answer\r\n");
+}
+END_TEST
+
 START_TEST(escapes_are_characters)
 {
     struct cli cli = { .out = stdout, .err = stderr, .quiet_errors = true };
@@ -380,6 +416,9 @@ Suite *suite_client(void)
     tcase_add_test(t, memory_goes_as_frames);
     tcase_add_test(t, plugins_are_shown);
     tcase_add_test(t, several_domains_are_one_connection);
+    tcase_add_test(t, destroy_of_one_that_waits_for_its_restart);
+    tcase_add_test(t, a_console_that_cannot_be_is_told_once);
+    tcase_add_test(t, a_console_that_is_not_there_yet_is_waited_for);
     tcase_add_test(t, a_script_talks_to_the_console);
     tcase_add_test(t, the_escape_detaches);
     tcase_add_test(t, the_console_ends_with_the_guest);
