@@ -65,7 +65,8 @@ for name in ls read write list rm exists chmod watch; do
     ln -s xenstore "$stage/usr/bin/xenstore-$name"
 done
 program bin/bash bin/bash
-for terminal in v/vt100 v/vt220 l/linux x/xterm x/xterm-256color s/screen s/screen-256color d/dumb; do
+# vt102 is what init sets for a serial console.
+for terminal in v/vt100 v/vt102 v/vt220 l/linux x/xterm x/xterm-256color s/screen s/screen-256color d/dumb; do
     [ ! -e "$(find_file lib/terminfo/$terminal 2>/dev/null)" ] || program "lib/terminfo/$terminal" "lib/terminfo/$terminal"
 done
 # The serial console is read by people and by scripts: no markers around pasted text.
