@@ -62,13 +62,13 @@ measure() {
     if grep -q '^within$' /tmp/shares; then verdict=ok; else verdict=WRONG; fi
 }
 part "Shares by weight"
-shares "bvt 1:2:4" 10 20 1 2 4
+shares "bvt 1:2:4" 10 30 1 2 4
 part "Another scheduler takes over while they run: rr knows no weights"
 say collet sched use rr
 shares "rr 1:1:1" 100 10 1 1 1
 part "And a second swap"
 say collet sched use bvt
-shares "bvt 1:2:4 again" 10 20 1 2 4
+shares "bvt 1:2:4 again" 10 30 1 2 4
 say collet sched show
 
 part "A guest that sleeps five milliseconds at a time, beside the three"
