@@ -35,13 +35,44 @@ static const struct collet_domain_info *info_half(const struct domain *domain, c
     return NULL;
 }
 
-static void destroy_half(struct domain *domain, const struct collet_domain_info *info)
+/* Its number names something else now. */
+static bool is_other(const struct domain *domain, const struct collet_domain_info *all, int count)
 {
+    int i;
+
+    for (i = 0; i < count; i++)
+        if (all[i].domid == domain->domid && all[i].created_ns != domain->created_ns)
+            return true;
+    return false;
+}
+
+/* What there is of it goes: also if only XenStore still knows of it, or if its destruction was cut short. */
+static void destroy_half(struct domain *domain, const struct collet_domain_info *all, int count)
+{
+    const struct collet_domain_info *info = info_same(domain, all, count);
+
     if (info == NULL)
+        info = info_half(domain, all, count);
+    if (info != NULL) {
+        log_warning("%s: domain %u was half made when the daemon ended: destroyed", domain->name, info->domid);
+        domain->domid = info->domid;
+    } else if (is_other(domain, all, count)) {
         return;
-    log_warning("%s: domain %u was half made when the daemon ended: destroyed", domain->name, info->domid);
-    domain->domid = info->domid;
+    }
     domain_undo(domain);
+}
+
+/* One whose destruction was begun and left by somebody who has gone stays so until somebody goes on. */
+static void finish_dying(struct domains *d, const struct collet_domain_info *all, int count)
+{
+    const struct backend *b = d->s.backend;
+    int i;
+
+    for (i = 0; i < count; i++)
+        if ((all[i].flags & COLLET_DOMAIN_DYING) && b->destroy(b->arg, all[i].domid) == 0) {
+            b->store_remove(b->arg, all[i].domid, "");
+            log_warning("%s: domain %u was half destroyed: it is gone now", all[i].name, all[i].domid);
+        }
 }
 
 /* A rename was cut between the new file and the removal of the old one. */
@@ -83,11 +114,11 @@ static void take_up(struct domain *domain, const struct collet_domain_info *all,
 
     switch (domain->phase) {
     case PHASE_CREATING:
-        destroy_half(domain, same != NULL ? same : info_half(domain, all, count));
+        destroy_half(domain, all, count);
         domain_remove(domain);
         break;
     case PHASE_RESTARTING:
-        destroy_half(domain, same != NULL ? same : info_half(domain, all, count));
+        destroy_half(domain, all, count);
         domain->domid = DOMID_NONE;
         if (domain->definition != NULL)
             domain_restart(domain, 0);
@@ -133,6 +164,7 @@ int domains_take_up(struct domains *d)
     free(all); /* some of them are gone now */
     all = NULL;
     count = d->s.backend->list(d->s.backend->arg, &all);
+    finish_dying(d, all, count);
     for (i = 0; i < count; i++)
         if (!(all[i].flags & (COLLET_DOMAIN_PRIVILEGED | COLLET_DOMAIN_DYING)) && domain_by_id(d, all[i].domid) == NULL && domain_by_name(d, all[i].name) == NULL)
             log_note("%s: domain %u is not ours: it is left alone", all[i].name, all[i].domid);

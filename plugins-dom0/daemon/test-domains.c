@@ -1003,6 +1003,36 @@ START_TEST(killed_while_building)
 }
 END_TEST
 
+START_TEST(killed_while_destroying)
+{
+    create(DEFINITION("web"));
+    create(DEFINITION("mail"));
+    fake_find(1)->flags |= COLLET_DOMAIN_DYING;
+    daemon_kill();
+    fake.domains[fake.count++] = (struct collet_domain_info){.domid = 9, .name = "stray", .flags = COLLET_DOMAIN_DYING};
+    daemon_start();
+    ck_assert_ptr_null(fake_find(1));
+    ck_assert_ptr_null(fake_find(9));
+    ck_assert_ptr_nonnull(fake_find(2));
+    ck_assert_str_eq(entry_text("web", "state"), "ended");
+    ck_assert_str_eq(entry_text("mail", "state"), "running");
+}
+END_TEST
+
+/* The old one was to be destroyed for a restart: what is left of it must not keep the name. */
+START_TEST(killed_while_destroying_for_a_restart)
+{
+    create(DEFINITION("web"));
+    domain_set_phase(domain_by_name(domains, "web"), PHASE_RESTARTING);
+    fake_find(1)->flags |= COLLET_DOMAIN_DYING;
+    daemon_kill();
+    daemon_start();
+    ck_assert_ptr_null(fake_find(1));
+    ck_assert_uint_eq(fake.introduced_count, 1);
+    ck_assert_str_eq(entry_text("web", "state"), "running");
+}
+END_TEST
+
 START_TEST(killed_while_rebuilding)
 {
     create(DEFINITION("web"));
@@ -1085,6 +1115,8 @@ Suite *suite_domains(void)
     tcase_add_test(tcase, killed_and_the_scheduler_changed);
     tcase_add_test(tcase, killed_together_with_xenstored);
     tcase_add_test(tcase, killed_while_building);
+    tcase_add_test(tcase, killed_while_destroying);
+    tcase_add_test(tcase, killed_while_destroying_for_a_restart);
     tcase_add_test(tcase, killed_while_rebuilding);
     tcase_add_test(tcase, killed_before_the_unpausing);
     tcase_add_test(tcase, state_files_that_are_none);
