@@ -30,6 +30,13 @@ static void find_file(const char *word, char path[PATH_MAX])
     }
 }
 
+static const char *read_error(int error)
+{
+    return error == EFBIG    ? "this is no definition: that is a text of at most 64 KiB"
+           : error == EILSEQ ? "this is no definition: that is a text, and here are zero bytes"
+                             : strerror(error);
+}
+
 static int read_definition(struct cli *cli, const struct cli_args *args, char path[PATH_MAX], char **text)
 {
     char absolute[PATH_MAX];
@@ -40,7 +47,7 @@ static int read_definition(struct cli *cli, const struct cli_args *args, char pa
     if (rc == -ENOENT && strchr(args->words[0], '/') == NULL)
         return cli_fail(cli, CLI_FAILED, "ENOENT", "%s: no such file, here or in " DEFINITIONS_FOLDER, path);
     if (rc != 0)
-        return cli_fail(cli, CLI_FAILED, cli_error_name(-rc), "%s: %s", path, strerror(-rc));
+        return cli_fail(cli, CLI_FAILED, cli_error_name(-rc), "%s: %s", path, read_error(-rc));
     if (realpath(path, absolute) != NULL)
         strcpy(path, absolute);
     for (int i = 1; i < args->count; i++) {
