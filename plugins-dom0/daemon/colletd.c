@@ -8,6 +8,7 @@
  */
 #include "backend-collet.h"
 #include "domains.h"
+#include "hand-loaded.h"
 #include "log.h"
 #include "requests.h"
 #include "server.h"
@@ -47,6 +48,7 @@ struct daemon {
     struct stock *stock;
     struct domains *domains;
     struct plugins *plugins;
+    char plugins_file[PATH_BYTES]; /* of those loaded by hand */
     struct requests requests;
     struct server *server;
     uint64_t changes_last;
@@ -157,8 +159,8 @@ static void plugin_log(void *arg, int level, const char *text)
 static void plugin_loaded(void *arg, int rc, const char *message)
 {
     (void)arg;
-    if (rc != 0)
-        log_error("a plugin of colletd.ini: %s", message != NULL ? message : strerror(-rc));
+    if (rc != 0 && rc != -EEXIST)
+        log_error("a plugin that was to be loaded: %s", message != NULL ? message : strerror(-rc));
 }
 
 static int plugins_begin(struct daemon *d)
@@ -171,11 +173,18 @@ static int plugins_begin(struct daemon *d)
                                         .call_limit_ns = d->settings->plugin_call_ns,
                                         .memory_limit_bytes = d->settings->plugin_memory_bytes};
 
+    snprintf(d->plugins_file, sizeof(d->plugins_file), "%.400s/plugins.json", d->settings->run_folder);
     d->plugins = plugins_create(&settings);
     domains_set_plugins(d->domains, d->plugins);
     return d->plugins != NULL ? 0 : -ENOMEM;
 }
 
+static void plugin_load_again(void *arg, const char *name, const char *file)
+{
+    plugins_load(((struct daemon *)arg)->plugins, name, file, plugin_loaded, NULL);
+}
+
+/* Those of the settings, and those that somebody loaded before this daemon took over; one that is both is refused the second time, which nobody need know. */
 static void plugins_load_set(struct daemon *d)
 {
     char *names = strdup(d->settings->plugins), *rest = names, *name;
@@ -184,6 +193,7 @@ static void plugins_load_set(struct daemon *d)
         if (*name != '\0')
             plugins_load(d->plugins, name, NULL, plugin_loaded, NULL);
     free(names);
+    hand_loaded_each(d->plugins_file, plugin_load_again, d);
 }
 
 /* ---- Start ---- */
@@ -365,6 +375,7 @@ static int serve(struct daemon *d)
     collet_machine(d->collet, &machine);
     d->requests = (struct requests){.domains = d->domains,
                                     .plugins = d->plugins,
+                                    .plugins_file = d->plugins_file,
                                     .version = COLLET_VERSION_TEXT,
                                     .started_ns = machine.now_ns,
                                     .store_state = store_state,

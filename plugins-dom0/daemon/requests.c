@@ -4,6 +4,8 @@
  * Contract: requests.h.  Tests: test-requests.c.
  */
 #include "requests.h"
+
+#include "hand-loaded.h"
 #include "log.h"
 
 #include <errno.h>
@@ -196,17 +198,32 @@ struct plugin_call {
     struct requests *requests;
     struct call *call;
     bool entry; /* the answer is the plugin's entry */
+    enum { PLUGIN_STAYS, PLUGIN_COMES, PLUGIN_GOES } then;
     char name[64];
+    char file[512]; /* settings, as they were named; empty: the usual ones */
 };
+
+/* What a daemon that starts anew should know. */
+static void plugin_remember(const struct plugin_call *p)
+{
+    const char *path = p->requests->plugins_file;
+
+    if (path != NULL && p->then == PLUGIN_COMES)
+        hand_loaded_add(path, p->name, p->file[0] != '\0' ? p->file : NULL);
+    else if (path != NULL && p->then == PLUGIN_GOES)
+        hand_loaded_remove(path, p->name);
+}
 
 static void plugin_done(void *arg, int rc, const char *message)
 {
     struct plugin_call *p = arg;
 
-    if (rc != 0)
+    if (rc != 0) {
         call_fail(p->call, rc, "%s", message != NULL && *message != '\0' ? message : strerror(rc < 0 ? -rc : rc));
-    else
+    } else {
+        plugin_remember(p);
         call_result(p->call, p->entry ? plugins_entry_json(p->requests->plugins, p->name) : NULL);
+    }
     free(p);
 }
 
@@ -235,16 +252,21 @@ static void op_plugin_load(struct requests *r, struct call *call, const json_t *
 {
     struct plugin_call *p = plugin_begin(r, call, request, true);
 
-    if (p != NULL)
-        plugins_load(r->plugins, p->name, text_or(request, "file", NULL), plugin_done, p);
+    if (p == NULL)
+        return;
+    p->then = PLUGIN_COMES;
+    snprintf(p->file, sizeof(p->file), "%s", text_or(request, "file", ""));
+    plugins_load(r->plugins, p->name, text_or(request, "file", NULL), plugin_done, p);
 }
 
 static void op_plugin_unload(struct requests *r, struct call *call, const json_t *request)
 {
     struct plugin_call *p = plugin_begin(r, call, request, false);
 
-    if (p != NULL)
-        plugins_unload(r->plugins, p->name, plugin_done, p);
+    if (p == NULL)
+        return;
+    p->then = PLUGIN_GOES;
+    plugins_unload(r->plugins, p->name, plugin_done, p);
 }
 
 static void op_plugin_reload(struct requests *r, struct call *call, const json_t *request)

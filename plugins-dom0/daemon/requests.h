@@ -12,6 +12,7 @@
 struct requests {
     struct domains *domains;
     struct plugins *plugins;
+    const char *plugins_file; /* of plugins loaded by hand (hand-loaded.h), or NULL */
     const char *version;
     uint64_t started_ns;
     /* Words about the stock daemons for `ping`; the daemon's end. */

@@ -2,7 +2,7 @@
 /*
  * The socket and the operations' arguments: requests in pieces and in heaps, odd and hostile ones, clients that go, do not read, or half-close.
  */
-// needs: server.c requests.c call.c log.c loop.c
+// needs: server.c requests.c call.c log.c loop.c hand-loaded.c
 // libs: -ljansson
 #include "log.h"
 #include "requests.h"
