@@ -34,6 +34,7 @@ runs_on() {
     sleep 1
     [ "$(of "$1" run_ns)" -gt "$before" ]
 }
+check "a plugin loaded by hand" c plugin load autowarp
 kill_daemon() {
     kill -9 "$(pidof colletd)" || return 1
     sleep 1
@@ -44,6 +45,7 @@ check "the CLI's list works without it" says web c list
 check "what needs it says so: exit code 5" refused 5 'colletd' c shutdown web
 check "colletd starts again" timeout 30 colletd --daemon
 check "and knows its guests" within 20 sh -c 'collet list --json | jq -e ".domains[] | select(.name == \"web\").on_crash"'
+check "and its plugins" within 20 plugin_is autowarp running
 console_runs() {
     (sleep 2; printf 'echo a$((20 + 1))b\r'; sleep 4; printf '\035') | timeout 20 collet console web >/tmp/console.out 2>&1
     cat /tmp/console.out
@@ -58,12 +60,11 @@ kill_console_daemon() {
 check "kill -9 xenconsoled: it is started again" kill_console_daemon
 check "guests run on" runs_on busy
 check "consoles work again" console_runs
-c plugin load autowarp >/dev/null 2>&1
 kill_worker() {
     kill -9 $(pidof plugin-worker) || return 1
     within 30 plugin_is autowarp running && runs_on busy
 }
-[ ! -e /usr/lib/collet/plugins/autowarp.so ] || check "kill -9 of a plugin's worker: it comes back" kill_worker
+check "kill -9 of a plugin's worker: it comes back" kill_worker
 kill_store() {
     kill -9 "$(pidof xenstored)" || return 1
     sleep 2
