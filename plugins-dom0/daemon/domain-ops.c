@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define FRAMES_KIB 4u
+#define FRAMES_LEAST 1024u /* as a definition's */
 
 /* Is there a domain to act upon in the hypervisor? If not, the call is answered. */
 static bool there(struct call *call, const char *which, const struct domain *domain, const struct collet_domain_info *info)
@@ -231,7 +232,11 @@ void domains_op_memory(struct domains *d, struct call *call, const char *which, 
         return;
     if (frames_max == 0)
         frames_max = info.frames_max;
-    if (frames > frames_max || frames == 0) {
+    if (frames < FRAMES_LEAST) {
+        call_fail(call, ERANGE, "%s: at least %u MiB were expected; a plain number is MiB", which, FRAMES_LEAST >> 8);
+        return;
+    }
+    if (frames > frames_max) {
         call_fail(call, ERANGE, "%s: %" PRIu64 " MiB are more than its maximum, %" PRIu64 " MiB", which, frames >> 8, frames_max >> 8);
         return;
     }

@@ -812,6 +812,8 @@ START_TEST(memory)
     target = fake_store_read(NULL, 1, "memory/target");
     ck_assert_str_eq(target, "32768");
     free(target);
+    domains_op_memory(domains, new_call(), "web", 256, 0);
+    failed_with("ERANGE", "web: at least 4 MiB were expected; a plain number is MiB");
     domains_op_memory(domains, new_call(), "web", 40000, 0);
     failed_with("ERANGE", "156 MiB are more than its maximum, 128 MiB");
     domains_op_memory(domains, new_call(), "web", 40000, 50000);
@@ -859,7 +861,7 @@ START_TEST(domains_of_others)
     ck_assert_str_eq(entry_text("guest", "state"), "unmanaged");
     domains_op_definition(domains, new_call(), "guest");
     failed_with("ENOENT", "did not make it");
-    domains_op_memory(domains, new_call(), "guest", 100, 0);
+    domains_op_memory(domains, new_call(), "guest", 2048, 4096);
     ck_assert(ok(last()));
     create(DEFINITION("guest"));
     failed_with("EEXIST", "already");
