@@ -20,6 +20,7 @@
 #include <xen/grant_table.h>
 #include <xen/xen.h>
 
+#define LEAST_MIB_MAX 8192u /* how far the least memory is looked for */
 #define P2M_PER_FRAME 512u
 #define PTE_PRESENT 0x01ull
 #define PTE_WRITE 0x02ull
@@ -510,6 +511,26 @@ static void ramdisk_close(struct build *b)
         close(b->ramdisk.fd);
 }
 
+/* The least memory, in whole MiB above what was asked for, in which all has its place; 0: more memory does not help. */
+static uint64_t mib_needed(const struct build *b)
+{
+    struct build_layout l;
+
+    for (uint64_t mib = (b->plan->memory_frames >> 8) + 1; mib <= LEAST_MIB_MAX; mib++)
+        if (build_layout_make(&l, b->elf, mib << 8, b->ramdisk.size, b->plan->rings) == NULL)
+            return mib;
+    return 0;
+}
+
+static int no_layout(const struct build *b, const char *why)
+{
+    unsigned long long asked = b->plan->memory_frames >> 8, least = mib_needed(b);
+
+    if (least == 0)
+        return collet_fail(b->c, -EINVAL, "domain %s with %llu MiB: %s", b->plan->name, asked, why);
+    return collet_fail(b->c, -EINVAL, "domain %s with %llu MiB: %s; with its ramdisk it begins in %llu MiB, and wants more to run", b->plan->name, asked, why, least);
+}
+
 static int check(struct build *b)
 {
     const struct collet_build *plan = b->plan;
@@ -527,7 +548,7 @@ static int check(struct build *b)
         return collet_fail(b->c, -EINVAL, "domain %s: its maximum memory is less than its memory", plan->name);
     why = build_layout_make(&b->layout, b->elf, plan->memory_frames, b->ramdisk.size, plan->rings);
     if (why != NULL)
-        return collet_fail(b->c, -EINVAL, "domain %s with %llu MiB: %s", plan->name, (unsigned long long)(plan->memory_frames >> 8), why);
+        return no_layout(b, why);
     return 0;
 }
 

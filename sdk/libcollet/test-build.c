@@ -416,7 +416,7 @@ START_TEST(bad_plans_are_refused_before_anything_is_made)
     char line[1100];
 
     plan.memory_frames = MIB_FRAMES + 50;
-    check_refused(-EINVAL, "too large for the domain's memory");
+    check_refused(-EINVAL, "too large for the domain's memory; with its ramdisk it begins in ");
     plan.memory_frames = 0;
     check_refused(-EINVAL, "memory");
     plan.memory_frames = 16 * MIB_FRAMES;
