@@ -32,7 +32,7 @@ static int plugin_list_run(struct cli *cli, const struct cli_args *args)
         table_cell(t, "%" PRIu64, client_number(entry, "restarts"));
         table_cell(t, "%" PRIu64, client_number(entry, "updates"));
         table_cell(t, "%" PRIu64, client_number(entry, "values_set"));
-        table_cell(t, "%s%s%s", client_text(entry, "summary"), *client_text(entry, "last_error") != 0 ? "; " : "", client_text(entry, "last_error"));
+        table_cell(t, "%s%s%s", client_text(entry, "summary"), *client_text(entry, "summary") != 0 && *client_text(entry, "last_error") != 0 ? "; " : "", client_text(entry, "last_error"));
     }
     table_end(t, cli->json ? NULL : cli->out, "no plugin is loaded");
     cli_result(cli, json_pack("{s:o}", "plugins", list));
