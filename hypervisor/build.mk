@@ -9,7 +9,7 @@ HV_OUT := build/hv$(HV_VARIANT)
 HV_IMAGE := build/collet$(HV_VARIANT)
 HV_SIZE_LIMIT := 524288
 
-HV_CPPFLAGS := -DCOLLET_VERSION=\"0.1\" -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -Ihypervisor/include -Isdk/include -I$(HV_OUT)
+HV_CPPFLAGS := -DCOLLET_VERSION=\"0.3\" -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -Ihypervisor/include -Isdk/include -I$(HV_OUT)
 HV_CFLAGS := -include hypervisor/include/visibility.h -std=gnu11 -O2 -g -ffreestanding -fno-common -fno-strict-aliasing -fpie -fvisibility=hidden -mno-red-zone \
 	-mgeneral-regs-only -mcmodel=small -fno-asynchronous-unwind-tables -fcf-protection=none \
 	-Wall -Wextra -Werror

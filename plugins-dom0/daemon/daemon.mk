@@ -5,7 +5,7 @@
 BUILD ?= build
 COLLETD := $(BUILD)/dom0/sbin/colletd
 COLLETD_OUT := $(BUILD)/dom0/obj/colletd
-COLLETD_CPPFLAGS := -D_GNU_SOURCE -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -Isdk/include '-DCOLLET_VERSION_TEXT="$(shell git describe --always --dirty 2>/dev/null || echo unknown)"'
+COLLETD_CPPFLAGS := -D_GNU_SOURCE -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -Isdk/include '-DCOLLET_VERSION_TEXT="0.3 ($(shell git describe --always --dirty 2>/dev/null || echo unknown))"'
 COLLETD_CFLAGS := -std=gnu11 -O2 -g -fno-common -Wall -Wextra -Werror
 COLLETD_SOURCES := $(filter-out plugins-dom0/daemon/test-% plugins-dom0/daemon/plugin-worker%,$(wildcard plugins-dom0/daemon/*.c))
 COLLETD_OBJECTS := $(COLLETD_SOURCES:%.c=$(COLLETD_OUT)/%.o)
