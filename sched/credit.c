@@ -448,8 +448,9 @@ static uint64_t credit_slice(const struct credit *credit, const struct sched_que
     }
     if (credit_load(&d->cap) != 0) {
         uint32_t active = __atomic_load_n(&d->active, __ATOMIC_RELAXED);
+        int64_t allowance_ns = credit_allowance(d, now_ns); /* another pCPU may have used it up since it was looked at */
 
-        left_ns = (uint64_t)credit_allowance(d, now_ns) / (active != 0 ? active : 1);
+        left_ns = (allowance_ns > 0 ? (uint64_t)allowance_ns : 0) / (active != 0 ? active : 1);
         if (left_ns < slice_ns)
             slice_ns = left_ns;
     }
@@ -606,20 +607,25 @@ static void credit_vcpu_remove(void *state, struct sched_queue *queue, struct sc
     credit_leave(state, vcpu->data);
 }
 
-/* What it has used more or less than the average, in time, stays as it is. */
+/*
+ * What it has used more or less than the average, in time, stays as it is. It is held active meanwhile: else another pCPU on which the last of its vCPUs falls asleep, or the first one wakes,
+ * would take its weight from the sum a second time, or leave it there for good.
+ */
 static void credit_set_weight(struct credit *credit, struct credit_domain *d, uint64_t weight)
 {
-    bool active = __atomic_load_n(&d->active, __ATOMIC_RELAXED) != 0;
     uint64_t former = credit_load(&d->weight), origin;
+    bool was_active, is_active;
 
     if (former == weight)
         return;
-    if (active)
+    was_active = __atomic_fetch_add(&d->active, 1, __ATOMIC_RELAXED) != 0;
+    if (was_active)
         credit_domain_leave(credit, d);
     origin = credit_load(&credit->fair);
     __atomic_store_n(&d->used, origin + (uint64_t)((int64_t)(credit_near(d, origin) - origin) * (int64_t)former / (int64_t)weight), __ATOMIC_RELAXED);
     __atomic_store_n(&d->weight, weight, __ATOMIC_RELAXED);
-    if (active)
+    is_active = __atomic_sub_fetch(&d->active, 1, __ATOMIC_RELAXED) != 0;
+    if (is_active)
         credit_domain_join(credit, d, origin);
 }
 
