@@ -411,14 +411,14 @@ void control_sched(void)
         goes = goes && view_counts(0, 0) && view_counts(0, 1);
     }
     check("child-runs-under-each", goes);
-    for (unsigned int i = 0; i < 200; i++) {
+    for (unsigned int i = 0; i < 1000; i++) {
         memcpy(use.module, modules[i % list.count].name, sizeof(use.module));
         if (control(COLLET_OP_SCHED_USE, &use) != 0)
             check("swap-and-swap", false);
     }
     memcpy(use.module, first, sizeof(first));
     control(COLLET_OP_SCHED_USE, &use);
-    check("child-runs-after-200-swaps", view_counts(0, 0) && view_counts(0, 1));
+    check("child-runs-after-1000-swaps", view_counts(0, 0) && view_counts(0, 1));
     view_unmap(0);
     child_ref(COLLET_OP_DOMAIN_DESTROY, c.domid);
 }
