@@ -236,15 +236,14 @@ static void take_done(struct plugin_worker *w, struct plugin_unpack *u)
 {
     int rc = (int)plugin_unpack_u64(u);
 
-    if (u->failed)
+    if (u->failed || w->ending) /* one that ends has to be gone in time, too */
         return;
     loop_timer_cancel(w->deadline);
     w->deadline = NULL;
     w->phase = PHASE_IDLE;
     printed_take(w); /* room for more; what was said in a call that went well is nobody's business */
     w->printed[0] = '\0';
-    if (!w->ending)
-        w->ops->answered(w->arg, w, w->call, rc);
+    w->ops->answered(w->arg, w, w->call, rc);
 }
 
 /* False: the worker is gone. `in` stays valid as long as it is not. */
