@@ -91,4 +91,14 @@ sched-cost: build/sched-cost ##- count the instructions of scheduling decisions,
 build/sched-cost: $(patsubst %.c,build/sim/%.o,$(filter-out sdk/sim/sched-sim.c,$(SIM_SOURCES)) sdk/sim/sched-cost.c)
 	$(HOSTCC) -o $@ $^ -lm -lpthread
 
--include $(shell find $(UNIT_OUT) build/sim -name '*.d' 2>/dev/null)
+# The simulator for disk-ordering modules: no hypervisor core, ordinary objects. A module that is added to blk-sched/ is linked in.
+.PHONY: blk-sim
+BLK_SIM_SOURCES := $(sort $(filter-out blk-sched/test-%,$(wildcard blk-sched/*.c))) sdk/disk/disk-model.c $(addprefix sdk/sim/,blk-host.c blk-engine.c blk-input.c blk-verify.c blk-sim.c)
+blk-sim: build/blk-sim ##- build the simulator for disk-ordering modules: build/blk-sim
+build/sim-blk/%.o: %.c tests/unit/unit.mk
+	@mkdir -p $(@D)
+	@$(HOSTCC) -Isdk/include $(UNIT_CFLAGS) -O2 -MMD -MP -c -o $@ $<
+build/blk-sim: $(patsubst %.c,build/sim-blk/%.o,$(BLK_SIM_SOURCES))
+	$(HOSTCC) -o $@ $^ -lm
+
+-include $(shell find $(UNIT_OUT) build/sim build/sim-blk -name '*.d' 2>/dev/null)
