@@ -185,15 +185,25 @@ long control_domain_share(uint64_t arg, size_t bytes)
     return rc;
 }
 
-/* From here on the domain is not the builder's any more. False if somebody else was first. */
-static bool building_end(struct domain *d)
+/* One start at a time: false if another is going on, or has been. */
+static bool start_begin(struct domain *d)
 {
     uint64_t flags = spin_lock_irqsave(&d->lifetime_lock);
-    bool first = d->building;
+    bool first = d->building && !d->starting;
 
-    d->building = false;
+    d->starting |= first;
     spin_unlock_irqrestore(&d->lifetime_lock, flags);
     return first;
+}
+
+/* From here on the domain is not the builder's any more; or it may try again, after other writes. */
+static void start_end(struct domain *d, bool started)
+{
+    uint64_t flags = spin_lock_irqsave(&d->lifetime_lock);
+
+    d->starting = false;
+    d->building = !started;
+    spin_unlock_irqrestore(&d->lifetime_lock, flags);
 }
 
 static int start_state_set(struct domain *d, const struct collet_domain_start_state *a)
@@ -202,19 +212,18 @@ static int start_state_set(struct domain *d, const struct collet_domain_start_st
 
     if (!guest_range_ok(a->entry, 1) || !guest_range_ok(a->stack, 0) || !guest_range_ok(a->start_info, 1) || a->ram_frames >= 1ull << 40)
         return -EINVAL;
-    if (!building_end(d))
+    if (!start_begin(d))
         return -EBUSY;
     rc = pt_adopt_initial(d, MFN(a->l4_mfn));
     if (rc == 0)
         rc = vcpu_set_base(d->vcpus[0], MFN(a->l4_mfn), false);
-    if (rc != 0) {
-        WRITE_ONCE(d->building, true); /* it may try again, after other writes */
-        return rc;
+    if (rc == 0) {
+        d->ram_frames = a->ram_frames;
+        vcpu_set_boot_state(d->vcpus[0], a->entry, a->stack, a->start_info);
+        domain_wallclock_publish(d);
     }
-    d->ram_frames = a->ram_frames;
-    vcpu_set_boot_state(d->vcpus[0], a->entry, a->stack, a->start_info);
-    domain_wallclock_publish(d);
-    return 0;
+    start_end(d, rc == 0);
+    return rc;
 }
 
 long control_domain_start_state(uint64_t arg, size_t bytes)

@@ -158,10 +158,10 @@ long hypercall_private(unsigned int nr, uint64_t op, uint64_t arg, uint64_t byte
 {
     if (nr != COLLET_HYPERCALL)
         return -ENOSYS;
-    if (op == COLLET_OP_VERSION)
-        return control_version(arg, bytes);
     if (!current_vcpu()->domain->privileged)
         return -EPERM;
+    if (op == COLLET_OP_VERSION)
+        return control_version(arg, bytes);
     if (version != COLLET_CONTROL_VERSION)
         return -EPROTO;
     if (op >= ARRAY_SIZE(control_table) || control_table[op] == NULL)

@@ -70,6 +70,7 @@ struct domain {
     bool building;        /* made by Domain0 and not started yet: its memory is still the builder's to fill. Lock: lifetime_lock */
     bool unpinned;        /* dying, and none of its frames is pinned */
     bool destroy_rests;   /* dying, and its destruction is to be continued by domain_destroy_part; atomic */
+    bool starting;        /* while `building`: its tables are being taken over. Lock: lifetime_lock */
     bool control_paused;  /* holds one pause of every vCPU. Lock: lifetime_lock */
     uint64_t created_ns;
     uint32_t memory_users; /* others inside an operation on its memory; lock: memory_lock. Destruction waits for them */

@@ -67,7 +67,7 @@ enum collet_op {
 
 /* ---- The machine ---- */
 
-/* COLLET_OP_VERSION. Any version in r10 is accepted: so a program finds out why another operation answered -EPROTO. Privilege: none needed. */
+/* COLLET_OP_VERSION. Any version in r10 is accepted: so a program finds out why another operation answered -EPROTO. */
 struct collet_version {
     uint32_t version;    /* [out] COLLET_CONTROL_VERSION of the hypervisor */
     uint32_t pad;
