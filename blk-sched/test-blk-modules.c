@@ -3,7 +3,7 @@
  * What every module of blk-sched/index.c owes: no request lost or given twice, answers that the core accepts, the same inputs the same decisions wherever memory lies, nobody waiting without
  * end, parameters that keep what they are told, a change of module with requests queued and issued. A module that you add is tested here, too. BLK_SEED repeats the random runs.
  */
-// needs: sdk/sim/blk-host.c index.c elevator.c fifo.c deadline.c fair.c
+// needs:
 #include "../sdk/sim/blk-host.h"
 
 #include <check.h>

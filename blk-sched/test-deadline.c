@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Deadline: batches, reads before writes, writes not starved, expiry, merging inside a direction. */
-// needs: sdk/sim/blk-host.c
+// needs:
 #include "test-order.h"
 
 #include "deadline.c"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The elevator: order of the sweep, merging on both sides and its limits, the bound on waiting, and that a decision among many requests takes few comparisons. */
-// needs: sdk/sim/blk-host.c
+// needs:
 #include "test-order.h"
 
 #include "elevator.c"

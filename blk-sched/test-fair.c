@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Fair: shares by weight, in sectors and in time, with any mix of patterns and depths; budgets, waiting for the next read, sleepers, changed weights. */
-// needs: sdk/sim/blk-host.c
+// needs:
 #include "test-order.h"
 
 #include "fair.c"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Arrival order, and merging of those that follow each other directly, only. */
-// needs: sdk/sim/blk-host.c
+// needs:
 #include "test-order.h"
 
 #include "fifo.c"

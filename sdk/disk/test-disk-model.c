@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The modelled disk against the figures published for the HP 97560, and its own laws: rotation, skew, reading ahead, repetition. */
-// needs: disk-model.c
+// needs:
 #include <disk/disk-model.h>
 
 #include <check.h>

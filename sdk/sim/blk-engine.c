@@ -389,6 +389,7 @@ const char *blk_engine_run(struct blk_run *run, struct blk_load *load)
         struct engine_flight *f = &e.flights[e.flight_first];
 
         e.flight_first = (e.flight_first + 1) % run->disk.depth;
+        run->busy_ns -= f->end_ns - (f->begin_ns > run->now_ns ? f->begin_ns : run->now_ns);
         for (struct blk_request *r = &f->first->r, *next; r != NULL; r = next) {
             next = r->merged;
             blk_host_complete(&e.host, blk_host_of(r), run->now_ns);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The engine of blk-sim: what is sent comes back once, runs repeat, closed loops keep their window, what it records repeats decision by decision, and the modules differ as they should. */
-// needs: blk-engine.c blk-host.c blk-input.c blk-verify.c sdk/disk/disk-model.c blk-sched/index.c blk-sched/elevator.c blk-sched/fifo.c blk-sched/deadline.c blk-sched/fair.c
+// needs:
 #include "blk-engine.h"
 #include "blk-input.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Loads out of files: iologs, blkparse text, workloads, recordings; errors name file and line; no bytes do harm (INPUT_SEED repeats the random ones). */
-// needs: blk-engine.c blk-host.c blk-input.c blk-verify.c sdk/disk/disk-model.c blk-sched/index.c blk-sched/elevator.c blk-sched/fifo.c blk-sched/deadline.c blk-sched/fair.c
+// needs:
 #include "blk-input.h"
 
 #include <check.h>

@@ -28,6 +28,9 @@ HOST_SOURCES := $(sort $(filter-out %/world.c,$(wildcard sdk/host/*.c)))
 SCHED_SOURCES := $(sort $(filter-out %/index.c,$(filter-out sched/test-%,$(wildcard sched/*.c))) $(filter-out hypervisor/sched/test-%,$(wildcard hypervisor/sched/*.c))) \
 	sdk/host/world.c sdk/sim/sched-engine.c
 
+# The disk-ordering modules with their index, the modelled disk, and all of blk-sim but its main.
+BLK_SOURCES := $(sort $(filter-out blk-sched/test-%,$(wildcard blk-sched/*.c))) sdk/disk/disk-model.c $(addprefix sdk/sim/,blk-host.c blk-engine.c blk-input.c blk-verify.c)
+
 comma := ,
 unit_needs = $(shell sed -n 's|^// needs:||p' $(1))
 unit_path = $(foreach n,$(call unit_needs,$(1)),$(if $(findstring /,$(n)),$(n),$(dir $(1))$(n)))
@@ -60,6 +63,9 @@ $(UNIT_OUT)/libhost.a: $(call unit_object,host,$(HOST_SOURCES))
 $(UNIT_OUT)/libsched.a: $(call unit_object,host,$(SCHED_SOURCES) sched/index.c)
 	@rm -f $@
 	@ar rcs $@ $^
+$(UNIT_OUT)/libblk.a: $(call unit_object,host,$(BLK_SOURCES))
+	@rm -f $@
+	@ar rcs $@ $^
 
 # Per test: its main, its object, what it needs.
 define unit_rules
@@ -69,9 +75,9 @@ $(UNIT_OUT)/$(1:.c=)-main.c: $(1) tests/unit/unit.mk
 $(UNIT_OUT)/$(1:.c=)-main.o: $(UNIT_OUT)/$(1:.c=)-main.c tests/unit/unit-main.h
 	@$(HOSTCC) $(UNIT_CFLAGS) $(UNIT_SANITIZE) -c -o $$@ $$<
 $(UNIT_OUT)/$(1:.c=): $(UNIT_OUT)/$(1:.c=)-main.o $(call unit_object,$(call unit_kind,$(1)),$(1) $(call unit_path,$(1))) \
-	$(if $(call unit_host,$(1)),$(UNIT_OUT)/libsched.a $(UNIT_OUT)/libhost.a)
+	$(if $(call unit_host,$(1)),$(UNIT_OUT)/libsched.a $(UNIT_OUT)/libblk.a $(UNIT_OUT)/libhost.a)
 	@echo "  unit $(1)"
-	@$(HOSTCC) $(UNIT_SANITIZE) -o $$@ $$(filter %.o,$$^) $(if $(call unit_host,$(1)),-Wl$(comma)--start-group $(UNIT_OUT)/libsched.a $(UNIT_OUT)/libhost.a -Wl$(comma)--end-group) $(UNIT_LIBS) $(call unit_libs,$(1))
+	@$(HOSTCC) $(UNIT_SANITIZE) -o $$@ $$(filter %.o,$$^) $(if $(call unit_host,$(1)),-Wl$(comma)--start-group $(UNIT_OUT)/libsched.a $(UNIT_OUT)/libblk.a $(UNIT_OUT)/libhost.a -Wl$(comma)--end-group) $(UNIT_LIBS) $(call unit_libs,$(1))
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rules,$(t))))
 
@@ -93,12 +99,11 @@ build/sched-cost: $(patsubst %.c,build/sim/%.o,$(filter-out sdk/sim/sched-sim.c,
 
 # The simulator for disk-ordering modules: no hypervisor core, ordinary objects. A module that is added to blk-sched/ is linked in.
 .PHONY: blk-sim
-BLK_SIM_SOURCES := $(sort $(filter-out blk-sched/test-%,$(wildcard blk-sched/*.c))) sdk/disk/disk-model.c $(addprefix sdk/sim/,blk-host.c blk-engine.c blk-input.c blk-verify.c blk-sim.c)
 blk-sim: build/blk-sim ##- build the simulator for disk-ordering modules: build/blk-sim
 build/sim-blk/%.o: %.c tests/unit/unit.mk
 	@mkdir -p $(@D)
 	@$(HOSTCC) -Isdk/include $(UNIT_CFLAGS) -O2 -MMD -MP -c -o $@ $<
-build/blk-sim: $(patsubst %.c,build/sim-blk/%.o,$(BLK_SIM_SOURCES))
+build/blk-sim: $(patsubst %.c,build/sim-blk/%.o,$(BLK_SOURCES) sdk/sim/blk-sim.c)
 	$(HOSTCC) -o $@ $^ -lm
 
 -include $(shell find $(UNIT_OUT) build/sim build/sim-blk -name '*.d' 2>/dev/null)
