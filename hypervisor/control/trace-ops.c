@@ -10,9 +10,25 @@
 
 #include <hv/errno.h>
 
+/* Who runs here, as if it had just begun: else a reader could not know it before the next switch, which may be long in coming. */
+static void trace_current(void *arg unused_arg)
+{
+    const struct vcpu *v = this_cpu()->current;
+
+    trace_vcpu(COLLET_TRACE_SWITCH, v, trace_subject(v), ~0ull);
+}
+
 static void trace_set_kinds(uint64_t kinds)
 {
+    uint64_t flags;
+
     trace_enable(kinds);
+    if (kinds & 1ull << COLLET_TRACE_SWITCH) {
+        cpu_call(cpu_online_mask & ~cpu_bit(this_cpu_id()), trace_current, NULL);
+        flags = irq_save();
+        trace_current(NULL);
+        irq_restore(flags);
+    }
     hypercalls_trace((kinds & (1ull << COLLET_TRACE_HYPERCALL | 1ull << COLLET_TRACE_HYPERCALL_ENTER)) != 0);
 }
 

@@ -23,7 +23,7 @@ struct collet_trace_header {
 
 /* Kinds: their bits, for TRACE_START, are 1 << kind. */
 enum collet_trace_kind {
-    COLLET_TRACE_SWITCH = 0,    /* subject: who runs from now on (COLLET_TRACE_IDLE: nobody); a: who ran before (subject form); b: slice in ns, ~0 none */
+    COLLET_TRACE_SWITCH = 0,    /* subject: who runs from now on (COLLET_TRACE_IDLE: nobody); a: who ran before (subject form; itself in the record that a start makes on each pCPU); b: slice in ns, ~0 none */
     COLLET_TRACE_WAKE = 1,      /* subject became runnable; a: pCPU that it waits at */
     COLLET_TRACE_BLOCK = 2,     /* subject cannot run any more; a: enum collet_vcpu_state */
     COLLET_TRACE_MIGRATE = 3,   /* subject; a: from pCPU; b: to pCPU */

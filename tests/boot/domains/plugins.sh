@@ -142,6 +142,7 @@ for name in shares latency admission; do
 done
 none_left() { [ "$(workers)" = 0 ]; }
 check "no worker is left" within 10 none_left
+rm -f /etc/collet/plugins/*.ini # other scripts may come after this one
 for name in s1 s2 s4 tick busy small; do
     check "destroy $name" c destroy "$name"
 done
