@@ -106,4 +106,10 @@ build/sim-blk/%.o: %.c tests/unit/unit.mk
 build/blk-sim: $(patsubst %.c,build/sim-blk/%.o,$(BLK_SOURCES) sdk/sim/blk-sim.c)
 	$(HOSTCC) -o $@ $^ -lm
 
+.PHONY: blk-cost
+blk-cost: build/blk-cost ##- count the instructions of ordering a disk request, by module and number of requests queued
+	@build/blk-cost
+build/blk-cost: $(patsubst %.c,build/sim-blk/%.o,$(BLK_SOURCES) sdk/sim/blk-cost.c)
+	$(HOSTCC) -o $@ $^ -lm
+
 -include $(shell find $(UNIT_OUT) build/sim build/sim-blk -name '*.d' 2>/dev/null)
