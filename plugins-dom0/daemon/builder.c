@@ -68,12 +68,18 @@ static int thread_progress(void *arg, unsigned int permille, const char *what)
     return atomic_load(&job->stop);
 }
 
+static int thread_cancelled(void *arg)
+{
+    return atomic_load(&((struct build_job *)arg)->stop);
+}
+
 static int thread_build(struct build_job *job, struct collet *c, struct build_result *result)
 {
     struct collet_image *image = NULL;
     struct collet_built built = {0};
     int rc;
 
+    collet_set_cancel(c, thread_cancelled, job);
     thread_progress(job, 0, "reading the kernel");
     rc = collet_image_open(c, job->kernel, job->builder->cache_folder, &image);
     if (rc == 0) {

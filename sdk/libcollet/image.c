@@ -23,8 +23,21 @@
 
 struct file_sink {
     struct unpack_sink sink;
+    const struct collet *c;
     int fd, error;
+    bool cancelled;
 };
+
+void collet_set_cancel(struct collet *c, int (*cancelled)(void *arg), void *arg)
+{
+    c->cancelled = cancelled;
+    c->cancel_arg = arg;
+}
+
+static bool is_cancelled(const struct collet *c)
+{
+    return c->cancelled != NULL && c->cancelled(c->cancel_arg) != 0;
+}
 
 static int write_all(int fd, const uint8_t *bytes, size_t count)
 {
@@ -47,15 +60,22 @@ static int file_take(struct unpack_sink *sink, const void *bytes, size_t count)
 {
     struct file_sink *f = (struct file_sink *)sink;
 
+    f->cancelled = is_cancelled(f->c);
+    if (f->cancelled)
+        return -ECANCELED;
     return f->error = write_all(f->fd, bytes, count);
 }
 
 /* 0; or -errno, and *why is NULL if it was the file that could not be written. */
-static int unpack_to(int fd, const uint8_t *bytes, size_t size, const char **why)
+static int unpack_to(const struct collet *c, int fd, const uint8_t *bytes, size_t size, const char **why)
 {
-    struct file_sink f = {.sink = {.take = file_take, .limit = IMAGE_BYTES_MAX}, .fd = fd};
+    struct file_sink f = {.sink = {.take = file_take, .limit = IMAGE_BYTES_MAX}, .c = c, .fd = fd};
     int rc = unpack(bytes, size, &f.sink, why);
 
+    if (f.cancelled) {
+        *why = "its unpacking was cancelled";
+        return -ECANCELED;
+    }
     if (f.error != 0)
         *why = NULL;
     return rc;
@@ -81,7 +101,7 @@ static bool source_unchanged(const struct source *s)
 static bool is_sound(int fd);
 
 /* Into the cache: the descriptor, or -errno (*why as for unpack_to). */
-static int unpack_to_cache(const struct source *s, const char *folder, const uint8_t *bytes, size_t size, const char **why)
+static int unpack_to_cache(const struct collet *c, const struct source *s, const char *folder, const uint8_t *bytes, size_t size, const char **why)
 {
     struct cache_entry entry;
     int rc = cache_begin(folder, &entry);
@@ -89,7 +109,7 @@ static int unpack_to_cache(const struct source *s, const char *folder, const uin
     *why = NULL;
     if (rc != 0)
         return rc;
-    rc = unpack_to(entry.fd, bytes, size, why);
+    rc = unpack_to(c, entry.fd, bytes, size, why);
     if (rc == 0 && source_unchanged(s) && is_sound(entry.fd))
         cache_keep(&entry, s->real, &s->status);
     else
@@ -100,14 +120,14 @@ static int unpack_to_cache(const struct source *s, const char *folder, const uin
     return rc;
 }
 
-static int unpack_to_memory(const uint8_t *bytes, size_t size, const char **why)
+static int unpack_to_memory(const struct collet *c, const uint8_t *bytes, size_t size, const char **why)
 {
     int fd = memfd_create("collet-kernel", MFD_CLOEXEC), rc;
 
     *why = NULL;
     if (fd < 0)
         return -errno;
-    rc = unpack_to(fd, bytes, size, why);
+    rc = unpack_to(c, fd, bytes, size, why);
     if (rc == 0)
         return fd;
     close(fd);
@@ -154,14 +174,14 @@ static int unpack_source(struct collet *c, struct source *s, const char *folder)
     }
     why = NULL;
     if (folder != NULL)
-        fd = unpack_to_cache(s, folder, payload, bytes, &why);
+        fd = unpack_to_cache(c, s, folder, payload, bytes, &why);
     if (fd < 0 && why == NULL)
-        fd = unpack_to_memory(payload, bytes, &why);
+        fd = unpack_to_memory(c, payload, bytes, &why);
     if (fd >= 0)
         return fd;
     if (why == NULL)
         return collet_fail(c, fd, "kernel %s: there is no room to unpack it: %s", s->path, strerror(-fd));
-    return collet_fail(c, fd == -ENOMEM ? fd : -ENOEXEC, "kernel %s: %s", s->path, why);
+    return collet_fail(c, fd == -ENOMEM || fd == -ECANCELED ? fd : -ENOEXEC, "kernel %s: %s", s->path, why);
 }
 
 /* Takes fd, also on failure. */
@@ -248,11 +268,11 @@ static bool is_packed(const struct source *s)
  * One unpacks a kernel at a time, so that ten creations of a new kernel unpack it once. The lock is on the kernel's own file: it leaves nothing behind, ends with its holder, and
  * other kernels do not wait. Polled, with an end: a holder that has been stopped must not stop others for ever.
  */
-static void source_lock(const struct source *s)
+static void source_lock(const struct collet *c, const struct source *s)
 {
     const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
 
-    for (int tries = 0; flock(s->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK && tries < LOCK_TRIES; tries++)
+    for (int tries = 0; flock(s->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK && tries < LOCK_TRIES && !is_cancelled(c); tries++)
         nanosleep(&pause, NULL);
 }
 
@@ -287,7 +307,7 @@ static int image_from_source(struct collet *c, struct source *s, const char *fol
     if (image_from_cache(s, folder, image))
         return 0;
     if (folder != NULL) {
-        source_lock(s); /* until the file is closed */
+        source_lock(c, s); /* until the file is closed */
         if (image_from_cache(s, folder, image)) /* somebody has been at it */
             return 0;
     }

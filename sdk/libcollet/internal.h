@@ -37,6 +37,8 @@ struct collet {
     uint8_t *data;
     int changes_fd; /* -1: none */
     uint32_t changes_port;
+    int (*cancelled)(void *arg); /* or NULL */
+    void *cancel_arg;
     char error[SENTENCE_BYTES];
 };
 

@@ -233,6 +233,35 @@ START_TEST(what_is_left_half_done_goes_in_time)
 }
 END_TEST
 
+static int asked, yes_from;
+static int want_end(void *arg)
+{
+    ck_assert_ptr_eq(arg, &asked);
+    return ++asked >= yes_from;
+}
+
+START_TEST(an_unpacking_that_is_cancelled_leaves_nothing)
+{
+    static const enum packing kinds[] = {PACK_GZIP, PACK_XZ, PACK_ZSTD, PACK_LZ4};
+
+    for (unsigned int i = 0; i < 4; i++) {
+        bzimage_write(kinds[i]);
+        asked = 0;
+        yes_from = 1;
+        collet_set_cancel(c, want_end, &asked);
+        check_refused(-ECANCELED, "cancelled");
+        ck_assert_int_gt(asked, 0);
+        ck_assert_uint_eq(entries(), 0);
+    }
+    asked = 0;
+    yes_from = 1 << 30; /* asked, and goes on */
+    check_open(cache);
+    ck_assert_int_gt(asked, 0);
+    collet_set_cancel(c, NULL, NULL);
+    check_open(cache);
+}
+END_TEST
+
 START_TEST(many_may_open_at_once)
 {
     pid_t children[6];
@@ -353,6 +382,7 @@ Suite *suite_image(void)
     tcase_add_test(t, no_cache_is_no_harm);
     tcase_add_test(t, a_full_disk_is_no_harm);
     tcase_add_test(t, what_is_left_half_done_goes_in_time);
+    tcase_add_test(t, an_unpacking_that_is_cancelled_leaves_nothing);
     tcase_add_test(t, many_may_open_at_once);
     tcase_add_test(t, many_who_find_none_make_one);
     tcase_add_test(t, wrong_files_are_refused_in_words);

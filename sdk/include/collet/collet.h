@@ -76,6 +76,12 @@ struct collet_image;
 int collet_image_open(struct collet *c, const char *path, const char *cache_folder, struct collet_image **image);
 void collet_image_close(struct collet_image *image);
 
+/*
+ * Ask this, from time to time, whether a call on the handle that takes long should end: unpacking a kernel, waiting for somebody else's unpacking. A non-zero answer ends it with -ECANCELED, and nothing is
+ * left of it. NULL, as a new handle has it: never ask. (Building asks its own progress function.) Since 1.
+ */
+void collet_set_cancel(struct collet *c, int (*cancelled)(void *arg), void *arg);
+
 struct collet_build {
     const char *name;
     struct collet_image *image;
