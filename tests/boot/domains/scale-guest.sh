@@ -45,7 +45,7 @@ create_tiny() {
         case $((i % 3)) in
         0) tiny "one$i" "" "cpus = 1" "[sched]" "weight = 256" && ini=/tmp/one$i.ini ;;
         1) tiny "three$i" "" "cpus = 1" "[sched]" "weight = 768" && ini=/tmp/three$i.ini ;;
-        2) tiny "tick$i" "role=tick" && ini=/tmp/tick$i.ini ;;
+        2) tiny "tick$i" "role=tick period_us=100000" && ini=/tmp/tick$i.ini ;;
         esac
         c create "$ini" >/dev/null || { echo "number $i"; return 1; }
         echo "$i $(($(uptime_cs) - started))" >>/tmp/costs

@@ -45,9 +45,11 @@ static void tick(uint64_t each_ns, uint64_t work_ns)
 
         port_forget(port);
         vcpu_op(VCPUOP_set_singleshot_timer, 0, &shot);
-        while (now_ns() < next)
+        /* Masked while it looks: an upcall between the look and the block would take the wake-up with it. */
+        while (now_ns() < next) {
             sched_op(SCHEDOP_block, 0); /* unmasks upcalls */
-        events_mask();
+            events_mask();
+        }
         for (end = now_ns() + work_ns; now_ns() < end;)
             barrier();
         if (now_ns() > next + each_ns)
@@ -69,8 +71,10 @@ static void sleep_ns(uint64_t ns, unsigned int ends)
     vcpu_op(VCPUOP_set_singleshot_timer, 0, &shot);
     port_forget(deaths);
     port_unmask(deaths);
-    while (port_count[port] == 0 && (ends == 0 || port_count[deaths] < ends * 2)) /* each is told twice: ended, destroyed */
+    while (port_count[port] == 0 && (ends == 0 || port_count[deaths] < ends * 2)) /* each is told twice: ended, destroyed */ {
         sched_op(SCHEDOP_block, 0);
+        events_mask();
+    }
 }
 
 void kernel_main(void)
