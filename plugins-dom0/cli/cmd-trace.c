@@ -288,12 +288,24 @@ static int open_dump(struct cli *cli, struct dump *d)
     return 0;
 }
 
+/* What is older than the seconds that are wanted goes; then recording is begun once more, which tells who runs on each pCPU now. */
+static void drop_old(struct cli *cli, struct dump *d)
+{
+    struct collet_trace_info info;
+
+    if (trace_session_read(&d->session) != 0)
+        return;
+    trace_session_drop(&d->session);
+    if (trace_info(cli, &info) == 0 && info.kinds != 0)
+        (void)collet_trace_start(cli->collet, info.kinds, info.pages);
+}
+
 static int write_dump(struct cli *cli, struct dump *d)
 {
     int rc = 0, exit;
 
-    if (d->seconds_ms != 0 && trace_session_read(&d->session) == 0)
-        trace_session_drop(&d->session); /* older than the seconds that are wanted */
+    if (d->seconds_ms != 0)
+        drop_old(cli, d);
     if (d->out.format->begin != NULL)
         d->out.format->begin(&d->out);
     if (d->out.format->slice != NULL)
