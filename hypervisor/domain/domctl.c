@@ -19,17 +19,15 @@
 #include <xen/domctl.h>
 #include <xen/vcpu.h>
 
-/* The first domain with this number or a higher one, with a reference. */
-static struct domain *domain_from(domid_t id)
+/* The first domain with this number or a higher one that has been built, with a reference. */
+static struct domain *domain_built_from(uint32_t id)
 {
     struct domain *d;
 
-    spin_lock(&domain_list_lock);
-    for (d = domain_list; d != NULL && (d->id < id || READ_ONCE(d->building)); d = d->next)
-        ;
-    if (d != NULL)
-        domain_get(d);
-    spin_unlock(&domain_list_lock);
+    while ((d = domain_find_from(id)) != NULL && READ_ONCE(d->building)) {
+        id = d->id + 1u;
+        domain_put(d);
+    }
     return d;
 }
 
@@ -84,7 +82,7 @@ long hypercall_domctl(uint64_t arg)
         return -EACCES;
     if (op.cmd != XEN_DOMCTL_getdomaininfo)
         return -ENOSYS;
-    d = domain_from(op.domain);
+    d = domain_built_from(op.domain);
     if (d == NULL)
         return -ESRCH;
     info_fill(d, &op.u.getdomaininfo);
