@@ -30,3 +30,8 @@ const char *boot_module_arguments(const struct boot_module *m);
 uint32_t boot_module_first_domain(void);
 /* Frames that build_boot_domains will want, so that Domain0 leaves them. */
 uint64_t boot_domains_frames(void);
+
+/* Have the boot CPU's idle vCPU audit all frames, soon. Context: any. */
+void domain_audit_request(void);
+/* Boot, once: the console keys about domains (keys.c). */
+void domain_keys_init(void);
