@@ -236,12 +236,23 @@ static void grant_setup(void)
     expect_error("grant-frame-as-table", pte_set(maddr_of(&r.l2[1]), (uint64_t)frames[0] << PAGE_SHIFT | PTE_TABLE));
 }
 
+/* The image of the hypervisor, and what it allots from the memory behind: but not our own shared page, since a copy over it would stop our clock. */
+static uint64_t hypervisor_frame(void)
+{
+    uint64_t mfn;
+
+    do
+        mfn = 0x100 + rnd() % 0x400;
+    while (mfn == start_info->shared_info >> PAGE_SHIFT);
+    return mfn;
+}
+
 static uint64_t lie_frame(const uint8_t *own)
 {
     switch (rnd() % 5) {
     case 0: return mfn_of(own);
     case 1: return mfn_of((void *)start_info->pt_base);
-    case 2: return 0x100 + rnd() % 0x400; /* the hypervisor's image */
+    case 2: return hypervisor_frame();
     case 3: return rnd() & 0xffffffff;
     default: return mfn_of(r.l1);
     }
