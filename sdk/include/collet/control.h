@@ -63,6 +63,24 @@ enum collet_op {
     COLLET_OP_TRACE_START = 64,
     COLLET_OP_TRACE_STOP = 65,
     COLLET_OP_TRACE_INFO = 66,
+
+    COLLET_OP_DISK_LIST = 80,
+    COLLET_OP_DISK_MODULE_LIST = 81,
+    COLLET_OP_DISK_PARAM_LIST = 82,
+    COLLET_OP_DISK_USE = 83,
+    COLLET_OP_DISK_GET = 84,
+    COLLET_OP_DISK_SET = 85,
+    COLLET_OP_DISK_MODEL = 86,
+    COLLET_OP_DISK_RECORD = 87,
+    COLLET_OP_DISK_RECORD_READ = 88,
+
+    COLLET_OP_VBD_CREATE = 96,
+    COLLET_OP_VBD_DESTROY = 97,
+    COLLET_OP_VBD_CONNECT = 98,
+    COLLET_OP_VBD_DISCONNECT = 99,
+    COLLET_OP_VBD_LIMITS = 100,
+    COLLET_OP_VBD_LIST = 101,
+    COLLET_OP_VBD_EXTENTS = 102,
 };
 
 /* ---- The machine ---- */
@@ -115,6 +133,11 @@ enum collet_change_kind {
     COLLET_CHANGE_SCHED_USED = 8,       /* text: the module; value: 0 asked for, 1 put in place because the last one failed */
     COLLET_CHANGE_SCHED_SET = 9,        /* value: number of parameters set in one call */
     COLLET_CHANGE_SCHED_FAULT = 10,     /* text: "<module>: <what it did>" */
+    COLLET_CHANGE_DISK_USED = 11,       /* text: "<disk>: <module>"; value: 0 asked for, 1 put in place because the last one failed */
+    COLLET_CHANGE_DISK_FAULT = 12,      /* text: "<disk>: <module>: <what it did>" */
+    COLLET_CHANGE_VBD_CREATED = 13,     /* value: its id; domid: whose */
+    COLLET_CHANGE_VBD_DESTROYED = 14,   /* value: its id; domid: whose. Also when its domain went */
+    COLLET_CHANGE_VBD_BROKEN = 15,      /* value: its id; text: what the ring's guest did; it is served no more until it is connected anew */
 };
 
 struct collet_change {
@@ -410,4 +433,222 @@ struct collet_trace_info {
     uint32_t cpu;    /* [in] whose ring to tell the frames of */
     uint32_t count;  /* [in] room in mfns  [out] written: 1 header page and then `pages` pages of records */
     uint64_t mfns;   /* [in] address of uint64_t[count], or 0 */
+};
+
+/* ---- Disks: what the hypervisor drives. Modules are those of <hv/blk-ops.h>, one at work on each disk ---- */
+
+enum {
+    COLLET_DISK_READ_ONLY = 1u << 0,
+    COLLET_DISK_CAN_FLUSH = 1u << 1,        /* it has a volatile cache, and empties it when asked */
+    COLLET_DISK_CAN_DISCARD = 1u << 2,
+    COLLET_DISK_CAN_WRITE_ZEROES = 1u << 3,
+    COLLET_DISK_MODELLED = 1u << 4,         /* completions come when the modelled drive would have them */
+    COLLET_DISK_FAILED = 1u << 5,           /* the device does not answer, resets neither: every request ends with an error */
+    COLLET_DISK_RECORDED = 1u << 6,
+};
+
+/* What is counted, for each disk and each VBD, by these kinds. */
+enum { COLLET_BLK_READ, COLLET_BLK_WRITE, COLLET_BLK_DISCARD, COLLET_BLK_FLUSH, COLLET_BLK_KINDS };
+/* Where the time of a request goes: in the ring until it was taken and checked and in the queue of its VBD's limits; in the ordering module; in the device. */
+enum { COLLET_PHASE_RING, COLLET_PHASE_QUEUE, COLLET_PHASE_DEVICE, COLLET_PHASES };
+#define COLLET_DISK_FAULTS 6
+
+struct collet_disk_info {
+    uint32_t disk;               /* its number, from 0 */
+    uint32_t flags;              /* COLLET_DISK_* */
+    char name[COLLET_NAME_MAX];  /* "disk0" */
+    char driver[COLLET_NAME_MAX];
+    char serial_number[COLLET_NAME_MAX]; /* as the device tells it, or empty */
+    uint64_t sectors;            /* of 512 bytes */
+    uint32_t sector_bytes;       /* logical block of the device: 512 or more; requests must be multiples */
+    uint32_t depth;              /* requests that it takes at a time */
+    uint32_t queues;             /* hardware queues in use */
+    uint32_t sectors_max, segments_max; /* of one device request */
+    uint32_t pad;
+    char module[COLLET_NAME_MAX]; /* in charge of the order; "arrival": the core's own order, after a fault */
+    uint64_t since_ns, uses;
+    char dropped[COLLET_NAME_MAX]; /* the last module that was replaced for a fault, or empty */
+    char dropped_why[COLLET_TEXT_MAX];
+    uint64_t dropped_ns;
+    uint64_t faults[COLLET_DISK_FAULTS]; /* bad answers since boot, by kind */
+    char fault_names[COLLET_DISK_FAULTS][COLLET_NAME_MAX];
+    uint64_t watchdog_ns;        /* a module may sit on a request so long */
+    uint32_t queued, issued;     /* now */
+    uint64_t requests[COLLET_BLK_KINDS], sectors_done[COLLET_BLK_KINDS]; /* completed, without error or with */
+    uint64_t device_requests;    /* what these became after merging */
+    uint64_t errors;             /* device requests that ended with an error */
+    uint64_t timeouts, resets;
+    uint64_t interrupts;
+    uint64_t seek_sectors;       /* sum of the distances between the end of a device request and the begin of the next */
+    uint64_t busy_ns;            /* with at least one request in the device */
+    char model[COLLET_NAME_MAX]; /* name of the modelled drive, or empty */
+    uint64_t model_cylinders;    /* that its arm has moved over */
+    uint64_t model_busy_ns;
+};
+
+/* COLLET_OP_DISK_LIST. */
+struct collet_disk_list {
+    uint32_t first;       /* [in] number */
+    uint32_t count;       /* [in] room  [out] written */
+    uint64_t buffer;      /* [in] address of struct collet_disk_info[count] */
+    uint32_t entry_bytes; /* [in] as in struct collet_domain_list */
+    uint32_t pad;
+};
+
+/* COLLET_OP_DISK_MODULE_LIST: struct collet_sched_list; `active` counts the disks that it orders. COLLET_OP_DISK_PARAM_LIST: struct collet_sched_param_list (module must be named), scopes are these. */
+enum { COLLET_DISK_SCOPE_DISK = 1, COLLET_DISK_SCOPE_VBD = 2 };
+
+/*
+ * COLLET_OP_DISK_USE: another module orders this disk, from the next decision on; what is queued is handed over, what the device has ends as it would. Parameters keep their values by name, as for schedulers.
+ * -ENODEV: no such disk; -ENOENT: no such module; -ENOMEM.
+ */
+struct collet_disk_use {
+    uint32_t disk; /* [in] */
+    uint32_t pad;
+    char module[COLLET_NAME_MAX]; /* [in] */
+};
+
+/* COLLET_OP_DISK_GET, _SET: as COLLET_OP_SCHED_GET and _SET. -ENODEV: no such disk; -ESRCH: no such VBD (failed tells), or it does not lie on this disk. */
+struct collet_disk_value {
+    char name[COLLET_NAME_MAX];
+    uint32_t scope; /* one COLLET_DISK_SCOPE_* */
+    uint32_t vbd;   /* id, for scope VBD */
+    uint64_t value; /* SET: [in]  GET: [out] */
+};
+struct collet_disk_values {
+    char module[COLLET_NAME_MAX]; /* [in] the module that these are for (-ESTALE if another is in charge); empty: whichever is active */
+    uint64_t buffer;              /* [in] address of struct collet_disk_value[count] */
+    uint32_t count;               /* [in] at most COLLET_SCHED_VALUES_MAX */
+    uint32_t failed;              /* [out], on failure too: index of the first bad entry; count if none is to blame */
+    uint32_t disk;                /* [in] */
+    uint32_t pad;
+};
+
+/* COLLET_OP_DISK_MODEL: delay completions as this drive would (<disk/disk-model.h>): "hp97560", or empty: as they come. Requests in the device end first. -ENODEV; -ENOENT no such drive. */
+struct collet_disk_model {
+    uint32_t disk; /* [in] */
+    uint32_t pad;
+    char drive[COLLET_NAME_MAX]; /* [in] */
+};
+
+/*
+ * COLLET_OP_DISK_RECORD: begin (records != 0: room in the hypervisor for so many, a power of two, at most 65536) or end (0) a recording of one disk in the format of <collet/disk-record.h>. When
+ * it begins, USE, SET and VBD records tell the state, and ARRIVE records what is queued. -EBUSY: it is under way. When there is no room left, records are counted and LOST stands in their place.
+ * COLLET_OP_DISK_RECORD_READ takes the oldest records out. After the end what is left can still be read; then -ENOENT.
+ */
+struct collet_disk_recording {
+    uint32_t disk;    /* [in] */
+    uint32_t records; /* [in] */
+};
+struct collet_disk_record_read {
+    uint32_t disk;    /* [in] */
+    uint32_t count;   /* [in] room, at most 512 at a time  [out] written */
+    uint64_t buffer;  /* [in] address of struct collet_disk_record[count] */
+    uint64_t lost;    /* [out] records lost since it began */
+    uint32_t running; /* [out] 1: more will come */
+    uint32_t pad;
+};
+
+/* ---- Virtual block devices: what domains see ---- */
+
+/* A run of sectors of one disk. A VBD is a list of them, in its own order. */
+struct collet_extent {
+    uint32_t disk;
+    uint32_t pad;
+    uint64_t sector;  /* first one on the disk */
+    uint64_t sectors; /* at least COLLET_EXTENT_MIN, but the last may be shorter */
+};
+#define COLLET_EXTENT_MIN 256u
+#define COLLET_EXTENTS_MAX 8192u
+
+enum {
+    COLLET_VBD_READ_ONLY = 1u << 0,
+    COLLET_VBD_SHARED = 1u << 1,    /* others may hold the same sectors, if they say so too, or both only read */
+    COLLET_VBD_CONNECTED = 1u << 2, /* [out] a ring is served */
+    COLLET_VBD_BROKEN = 1u << 3,    /* [out] its guest broke the rules of the ring */
+    COLLET_VBD_RAW = 1u << 4,       /* Domain0's view of whole disks: does not count as a holder of sectors ("unchecked access") */
+};
+
+/*
+ * COLLET_OP_VBD_CREATE: give a domain these sectors, under a device number of its own. -EEXIST: it has a VBD of that number. -ENODEV: no such disk. -ERANGE: beyond the end of the disk, or not
+ * aligned to its blocks. -EROFS: the disk is read-only, the VBD not. -EBUSY: another VBD holds some of these sectors, and they may not be shared; `holder` tells which. -EPERM: COLLET_VBD_RAW for another than
+ * Domain0. -E2BIG; -EINVAL: no extents, an extent too short, overlapping itself. -ENOSPC: more VBDs than a domain may have (COLLET_VBDS_MAX).
+ */
+#define COLLET_VBDS_MAX 64u
+struct collet_vbd_create {
+    uint32_t domid;             /* [in] */
+    uint32_t flags;             /* [in] COLLET_VBD_READ_ONLY, _SHARED, _RAW */
+    uint32_t device;            /* [in] virtual device number, as xenbus has it (51712: xvda) */
+    uint32_t extents;           /* [in] how many */
+    uint64_t buffer;            /* [in] address of struct collet_extent[extents] */
+    char name[COLLET_NAME_MAX]; /* [in] for people; as names of domains */
+    uint32_t vbd;               /* [out] id: never given again while the machine runs */
+    uint32_t holder;            /* [out] on -EBUSY too: id of a VBD that has some of these sectors */
+};
+
+/*
+ * COLLET_OP_VBD_CONNECT: serve the ring that a blkfront has offered: a page granted to COLLET_BACKEND_DOMID, and a port that waits for it. The layout is that of x86_64 (<xen/io/blkif.h>), with indirect requests of up to
+ * COLLET_VBD_INDIRECT_MAX segments, flush, barrier and discard as the disks below can; grants are mapped for each request (feature-persistent is not offered).
+ * -EALREADY: connected. -EINVAL: no such grant or port, or not for the backend.
+ * COLLET_OP_VBD_DISCONNECT: no more requests are taken; returns when those that were taken have ended, and ring and port are given back. No error if it is not connected.
+ * COLLET_OP_VBD_DESTROY: the same, and the VBD is gone. A domain's end does the same for all of its.
+ */
+#define COLLET_BACKEND_DOMID 0x7ff2u /* DOMID_XEN of <xen/xen.h>: no process of Domain0 can map what is granted to it */
+#define COLLET_VBD_INDIRECT_MAX 32u
+struct collet_vbd_connect {
+    uint32_t vbd;      /* [in] */
+    uint32_t ring_ref; /* [in] */
+    uint32_t port;     /* [in] of the guest */
+    uint32_t pad;
+};
+struct collet_vbd_ref {
+    uint32_t vbd; /* [in] */
+    uint32_t pad;
+};
+
+/* COLLET_OP_VBD_LIMITS: at most so much, over one tenth of a second; 0: no limit. */
+struct collet_vbd_limits {
+    uint32_t vbd; /* [in] */
+    uint32_t pad;
+    uint64_t requests_per_s; /* [in] */
+    uint64_t bytes_per_s;    /* [in] */
+};
+
+struct collet_vbd_info {
+    uint32_t vbd, domid, device, flags;
+    char name[COLLET_NAME_MAX];
+    uint64_t sectors;
+    uint32_t extents;
+    uint32_t sector_bytes; /* the largest of its disks */
+    uint32_t disk_flags;   /* COLLET_DISK_CAN_* that all of its disks have */
+    uint32_t in_flight;    /* taken and not answered */
+    uint64_t created_ns, connected_ns;
+    uint64_t requests_per_s, bytes_per_s; /* limits */
+    uint64_t throttled, throttled_ns;     /* how often, and how long, a limit held requests back */
+    uint64_t requests[COLLET_BLK_KINDS], sectors_done[COLLET_BLK_KINDS];
+    uint64_t refused;  /* answered with an error by the core: out of range, read-only, bad grants, bad segments */
+    uint64_t errors;   /* answered with an error because the device had one */
+    uint64_t notifies; /* events from the guest */
+    uint64_t events;   /* events to the guest */
+    char broken_why[COLLET_TEXT_MAX]; /* or empty */
+    /* Buckets as in struct collet_vcpu_info; for reads [0] and for all else [1]. */
+    uint64_t latency[2][COLLET_PHASES][COLLET_LATENCY_BUCKETS];
+};
+
+/* COLLET_OP_VBD_LIST: in order of their ids, from first_vbd on. */
+struct collet_vbd_list {
+    uint32_t first_vbd;   /* [in] */
+    uint32_t count;       /* [in] room  [out] written */
+    uint64_t buffer;      /* [in] address of struct collet_vbd_info[count] */
+    uint32_t entry_bytes; /* [in] */
+    uint32_t domid;       /* [in] of this domain only; ~0: of all */
+};
+
+/* COLLET_OP_VBD_EXTENTS: read back. */
+struct collet_vbd_extents {
+    uint32_t vbd;    /* [in] */
+    uint32_t first;  /* [in] */
+    uint32_t count;  /* [in] room  [out] written */
+    uint32_t pad;
+    uint64_t buffer; /* [in] address of struct collet_extent[count] */
 };
