@@ -25,7 +25,7 @@ int collet_machine(struct collet *c, struct collet_machine *m)
     return collet_control(c, COLLET_OP_MACHINE, m, sizeof(*m));
 }
 
-static uint64_t data_address(const struct collet *c)
+uint64_t data_address(const struct collet *c)
 {
     return (uintptr_t)c->data;
 }
@@ -99,23 +99,13 @@ int collet_changes_rearm(struct collet *c)
 
 /* ---- Lists ---- */
 
-/* A list that is read in pieces: the operation's structure, its fields that say where from and how many, and the number to go on from after an entry. */
-struct list {
-    enum collet_op op;
-    void *arg;
-    size_t arg_bytes;
-    uint32_t *first, *count;
-    size_t entry_bytes;
-    uint32_t (*next)(const void *last, uint32_t first, uint32_t count);
-};
-
-static uint32_t next_by_index(const void *last, uint32_t first, uint32_t count)
+uint32_t list_next_by_index(const void *last, uint32_t first, uint32_t count)
 {
     (void)last;
     return first + count;
 }
 
-static int list_read(struct collet *c, const struct list *l, void **entries)
+int list_read(struct collet *c, const struct list *l, void **entries)
 {
     uint32_t room = (uint32_t)(DATA_BYTES / l->entry_bytes), first;
     uint8_t *all = NULL, *more;
@@ -181,8 +171,7 @@ int collet_domain_info(struct collet *c, uint32_t domid, struct collet_domain_in
     return 0;
 }
 
-/* A decimal number without sign, spaces or anything behind it. */
-static bool number_parse(const char *text, uint32_t *number)
+bool number_parse(const char *text, uint32_t *number)
 {
     uint64_t n = 0;
 
@@ -273,8 +262,7 @@ int collet_domain_destroy(struct collet *c, uint32_t domid)
     return rc;
 }
 
-/* False: too long. */
-static bool name_set(char to[COLLET_NAME_MAX], const char *name)
+bool name_set(char to[COLLET_NAME_MAX], const char *name)
 {
     size_t n = strlen(name);
 
@@ -313,7 +301,7 @@ int collet_vcpu_affinity(struct collet *c, uint32_t domid, uint32_t vcpu, uint64
 int collet_sched_modules(struct collet *c, struct collet_sched_module **modules)
 {
     struct collet_sched_list arg = {.buffer = data_address(c)};
-    struct list l = {COLLET_OP_SCHED_LIST, &arg, sizeof(arg), &arg.first, &arg.count, sizeof(**modules), next_by_index};
+    struct list l = {COLLET_OP_SCHED_LIST, &arg, sizeof(arg), &arg.first, &arg.count, sizeof(**modules), list_next_by_index};
 
     return list_read(c, &l, (void **)modules);
 }
@@ -326,7 +314,7 @@ static int module_unknown(struct collet *c, const char *module)
 int collet_sched_params(struct collet *c, const char *module, struct collet_sched_param **params)
 {
     struct collet_sched_param_list arg = {.buffer = data_address(c)};
-    struct list l = {COLLET_OP_SCHED_PARAM_LIST, &arg, sizeof(arg), &arg.first, &arg.count, sizeof(**params), next_by_index};
+    struct list l = {COLLET_OP_SCHED_PARAM_LIST, &arg, sizeof(arg), &arg.first, &arg.count, sizeof(**params), list_next_by_index};
 
     *params = NULL;
     if (module != NULL && !name_set(arg.module, module))

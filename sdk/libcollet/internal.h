@@ -61,6 +61,28 @@ const char *collet_reason(enum collet_op op, int rc);
 void *collet_memory(struct collet *c, size_t bytes);
 void collet_memory_free(struct collet *c, void *memory, size_t bytes);
 
+/* ---- Lists and names (calls.c) ---- */
+
+/* A list that is read in pieces: the operation's structure, its fields that say where from and how many, and the number to go on from after an entry. */
+struct list {
+    enum collet_op op;
+    void *arg;
+    size_t arg_bytes;
+    uint32_t *first, *count;
+    size_t entry_bytes;
+    uint32_t (*next)(const void *last, uint32_t first, uint32_t count);
+};
+
+/* The whole list, in a new array for free(): number or -errno, then *entries is NULL. */
+int list_read(struct collet *c, const struct list *l, void **entries);
+uint32_t list_next_by_index(const void *last, uint32_t first, uint32_t count);
+/* Address of c->data for an operation. */
+uint64_t data_address(const struct collet *c);
+/* False: too long. */
+bool name_set(char to[COLLET_NAME_MAX], const char *name);
+/* A decimal number without sign, spaces or anything behind it. */
+bool number_parse(const char *text, uint32_t *number);
+
 /* ---- Images ---- */
 
 #define IMAGE_BYTES_MAX (512ull << 20) /* unpacked */

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <collet/control.h>
+#include <collet/disk-record.h>
 #include <collet/trace.h>
 
 #include <stdbool.h>
@@ -64,6 +65,38 @@ int collet_sched_status(struct collet *c, struct collet_sched_status *status);
 int collet_sched_use(struct collet *c, const char *module);
 int collet_sched_get(struct collet *c, const char *module, struct collet_sched_value *values, unsigned int count, unsigned int *failed);
 int collet_sched_set(struct collet *c, const char *module, struct collet_sched_value *values, unsigned int count, unsigned int *failed);
+
+/* ---- Disks ---- */
+/* All of them, in a new array for free(); number or -errno. */
+int collet_disk_list(struct collet *c, struct collet_disk_info **disks);
+int collet_disk_info(struct collet *c, uint32_t disk, struct collet_disk_info *info); /* -ENODEV */
+/* By name or by number in decimal; -ENODEV. */
+int collet_disk_find(struct collet *c, const char *name_or_number, struct collet_disk_info *info);
+/* The modules that can order a disk; `active` counts the disks that each one orders now. */
+int collet_disk_module_list(struct collet *c, struct collet_sched_module **modules);
+int collet_disk_param_list(struct collet *c, const char *module, struct collet_sched_param **params); /* scopes are COLLET_DISK_SCOPE_* */
+int collet_disk_use(struct collet *c, uint32_t disk, const char *module);
+int collet_disk_get(struct collet *c, uint32_t disk, const char *module, struct collet_disk_value *values, unsigned int count, unsigned int *failed); /* module NULL: whichever is active */
+int collet_disk_set(struct collet *c, uint32_t disk, const char *module, struct collet_disk_value *values, unsigned int count, unsigned int *failed);
+int collet_disk_model(struct collet *c, uint32_t disk, const char *drive); /* NULL: none */
+/* Begin (room in the hypervisor for so many records, a power of two), or end (0) a recording. */
+int collet_disk_record(struct collet *c, uint32_t disk, unsigned int records);
+/* The oldest records that were not taken yet: number, 0 if there is none now, or -errno; -ENOENT: no recording, or it is over and all was taken. *lost: since it began; *running: more will come. Both may be NULL. */
+int collet_disk_record_read(struct collet *c, uint32_t disk, struct collet_disk_record *records, unsigned int room, uint64_t *lost, bool *running);
+
+/* ---- Virtual block devices ---- */
+/* create->extents of them; create->buffer need not be set. create->vbd receives the id; create->holder, with -EBUSY, who has some of the sectors. */
+int collet_vbd_create(struct collet *c, struct collet_vbd_create *create, const struct collet_extent *extents);
+int collet_vbd_destroy(struct collet *c, uint32_t vbd); /* repeats until done */
+int collet_vbd_connect(struct collet *c, uint32_t vbd, uint32_t ring_ref, uint32_t port);
+int collet_vbd_disconnect(struct collet *c, uint32_t vbd); /* repeats until done */
+int collet_vbd_limits(struct collet *c, uint32_t vbd, uint64_t requests_per_s, uint64_t bytes_per_s);
+/* Those of one domain, or (COLLET_VBDS_ALL) of all, in a new array for free(); number or -errno. */
+#define COLLET_VBDS_ALL 0xffffffffu
+int collet_vbd_list(struct collet *c, uint32_t domid, struct collet_vbd_info **vbds);
+int collet_vbd_info(struct collet *c, uint32_t vbd, struct collet_vbd_info *info); /* -ENOENT */
+/* Its extents, in a new array for free(); number or -errno. */
+int collet_vbd_extents(struct collet *c, uint32_t vbd, struct collet_extent **extents);
 
 /* ---- The builder ---- */
 

@@ -592,6 +592,7 @@ struct collet_vbd_create {
  * -EALREADY: connected. -EINVAL: no such grant or port, or not for the backend.
  * COLLET_OP_VBD_DISCONNECT: no more requests are taken; returns when those that were taken have ended, and ring and port are given back. No error if it is not connected.
  * COLLET_OP_VBD_DESTROY: the same, and the VBD is gone. A domain's end does the same for all of its.
+ * Both may answer -EINTR when the disks take their time: call again, until the answer is another (libcollet does). -ENOENT, for all of them: no such VBD.
  */
 #define COLLET_BACKEND_DOMID 0x7ff2u /* DOMID_XEN of <xen/xen.h>: no process of Domain0 can map what is granted to it */
 #define COLLET_VBD_INDIRECT_MAX 32u
