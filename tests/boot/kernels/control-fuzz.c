@@ -5,6 +5,8 @@
  */
 #include "control.h"
 
+#include <collet/disk-record.h>
+
 static uint64_t random_state;
 static uint8_t *scratch, *buffer;
 static struct child fuzzed[3];
@@ -97,6 +99,102 @@ static bool op_spared(unsigned int op)
     return op == COLLET_OP_SCHED_SET || (op == COLLET_OP_TRACE_START && below(50) != 0);
 }
 
+/* Extents in the buffer: they may overlap, be nowhere, or end where none is wanted. */
+static void fill_extents(void)
+{
+    struct collet_extent *e = (struct collet_extent *)buffer;
+
+    for (unsigned int i = 0; i < PAGE_SIZE / sizeof(*e); i++)
+        e[i] = (struct collet_extent){.disk = (uint32_t)below(3), .sector = below(4) ? below(64) * 256 : any_number(), .sectors = below(4) ? 256 * below(9) : any_number()};
+}
+
+static void disk_name_fill(char *name)
+{
+    static const char names[][COLLET_NAME_MAX] = {"elevator", "fifo", "deadline", "fair", "hp97560", "weight", "none", ""};
+
+    memcpy(name, names[below(COUNT_OF(names))], COLLET_NAME_MAX);
+    if (below(16) == 0)
+        memset(name, (int)below(256), COLLET_NAME_MAX);
+}
+
+static uint32_t any_vbd(void)
+{
+    return below(8) ? (uint32_t)below(200) : (uint32_t)any_number();
+}
+
+static unsigned int valid_disk_op(void *s)
+{
+    unsigned int op = COLLET_OP_DISK_LIST + (unsigned int)below(COLLET_OP_DISK_RECORD_READ - COLLET_OP_DISK_LIST + 1);
+    uint32_t disk = (uint32_t)below(3);
+
+    switch (op) {
+    case COLLET_OP_DISK_LIST:
+        *(struct collet_disk_list *)s =
+            (struct collet_disk_list){.first = disk, .count = (uint32_t)below(4), .buffer = any_address(), .entry_bytes = (uint32_t)below(5000)};
+        break;
+    case COLLET_OP_DISK_MODULE_LIST:
+        *(struct collet_sched_list *)s = (struct collet_sched_list){.first = (uint32_t)below(3), .count = (uint32_t)below(12), .buffer = any_address()};
+        break;
+    case COLLET_OP_DISK_PARAM_LIST:
+        *(struct collet_sched_param_list *)s = (struct collet_sched_param_list){.count = (uint32_t)below(12), .buffer = any_address()};
+        disk_name_fill(s);
+        break;
+    case COLLET_OP_DISK_GET:
+    case COLLET_OP_DISK_SET:
+        *(struct collet_disk_values *)s = (struct collet_disk_values){.buffer = any_address(), .count = (uint32_t)below(below(2) ? 4 : 600), .disk = disk};
+        for (unsigned int i = 0; i < 4; i++) {
+            struct collet_disk_value *v = (struct collet_disk_value *)buffer + i;
+
+            *v = (struct collet_disk_value){.scope = (uint32_t)below(4), .vbd = any_vbd(), .value = any_number()};
+            disk_name_fill(v->name);
+        }
+        break;
+    case COLLET_OP_DISK_RECORD_READ:
+        *(struct collet_disk_record_read *)s = (struct collet_disk_record_read){.disk = disk, .count = (uint32_t)below(600), .buffer = any_address()};
+        break;
+    case COLLET_OP_DISK_RECORD:
+        *(struct collet_disk_recording *)s = (struct collet_disk_recording){.disk = disk, .records = below(3) ? 1u << below(18) : 0};
+        break;
+    default: /* use, model */
+        *(uint32_t *)s = disk;
+        disk_name_fill((char *)s + 8);
+    }
+    return op;
+}
+
+static unsigned int valid_block_op(void *s)
+{
+    unsigned int op = COLLET_OP_VBD_CREATE + (unsigned int)below(COLLET_OP_VBD_EXTENTS - COLLET_OP_VBD_CREATE + 1);
+
+    if (below(2))
+        return valid_disk_op(s);
+    switch (op) {
+    case COLLET_OP_VBD_CREATE:
+        fill_extents();
+        *(struct collet_vbd_create *)s = (struct collet_vbd_create){.domid = (uint32_t)any_domid(), .flags = (uint32_t)below(4), .device = 51712 + 16 * (uint32_t)below(20),
+                                                                    .extents = (uint32_t)below(below(4) ? 5 : 9000), .buffer = any_address()};
+        name_fill(((struct collet_vbd_create *)s)->name);
+        break;
+    case COLLET_OP_VBD_CONNECT:
+        *(struct collet_vbd_connect *)s = (struct collet_vbd_connect){.vbd = any_vbd(), .ring_ref = (uint32_t)below(10), .port = (uint32_t)below(10)};
+        break;
+    case COLLET_OP_VBD_LIST:
+        *(struct collet_vbd_list *)s = (struct collet_vbd_list){.first_vbd = any_vbd(), .count = (uint32_t)below(4), .buffer = any_address(),
+                                                                .entry_bytes = (uint32_t)below(5000), .domid = below(2) ? ~0u : (uint32_t)any_domid()};
+        break;
+    case COLLET_OP_VBD_EXTENTS:
+        *(struct collet_vbd_extents *)s =
+            (struct collet_vbd_extents){.vbd = any_vbd(), .first = (uint32_t)below(4), .count = (uint32_t)below(200), .buffer = any_address()};
+        break;
+    case COLLET_OP_VBD_LIMITS:
+        *(struct collet_vbd_limits *)s = (struct collet_vbd_limits){.vbd = any_vbd(), .requests_per_s = any_number(), .bytes_per_s = any_number()};
+        break;
+    default: /* destroy, disconnect */
+        *(uint32_t *)s = any_vbd();
+    }
+    return op;
+}
+
 static unsigned int valid_op(void)
 {
     unsigned int op = (unsigned int)below(67);
@@ -104,6 +202,8 @@ static unsigned int valid_op(void)
     void *s = scratch;
 
     memset(s, 0, PAGE_SIZE);
+    if (below(4) == 0)
+        return valid_block_op(s);
     switch (op) {
     case COLLET_OP_LOG_READ:
         *(struct collet_log_read *)s = (struct collet_log_read){.from = below(100000), .buffer = any_address(), .bytes = (uint32_t)below(5000)};
@@ -207,7 +307,7 @@ static long one_call(void)
         op = valid_op();
         bytes = below(8) == 0 ? below(PAGE_SIZE) : 4096;
     } else {
-        op = (unsigned int)below(70);
+        op = (unsigned int)below(106);
         fill_random();
         bytes = below(4) == 0 ? any_number() : below(600);
     }
@@ -217,11 +317,37 @@ static long one_call(void)
                       below(50) == 0 ? any_number() : COLLET_CONTROL_VERSION, any_number());
 }
 
+/* VBDs and recordings that are left, Domain0's own among them. */
+static void block_end_all(void)
+{
+    static struct collet_vbd_info info;
+    struct collet_disk_recording recording = {.records = 0};
+    struct collet_vbd_list list;
+    struct collet_vbd_ref ref = {0};
+
+    for (;;) {
+        list = (struct collet_vbd_list){.count = 1, .entry_bytes = sizeof(info), .buffer = (uint64_t)&info, .domid = ~0u};
+        if (control(COLLET_OP_VBD_LIST, &list) != 0 || list.count == 0)
+            break;
+        ref.vbd = info.vbd;
+        while (control(COLLET_OP_VBD_DESTROY, &ref) == -4) /* EINTR */
+            continue;
+    }
+    for (recording.disk = 0; recording.disk < 3; recording.disk++) {
+        struct collet_disk_record_read read = {.disk = recording.disk, .count = PAGE_SIZE / sizeof(struct collet_disk_record), .buffer = (uint64_t)buffer};
+
+        control(COLLET_OP_DISK_RECORD, &recording);
+        while (control(COLLET_OP_DISK_RECORD_READ, &read) == 0 && read.count != 0)
+            read.count = PAGE_SIZE / sizeof(struct collet_disk_record);
+    }
+}
+
 static void destroy_all(void)
 {
     struct collet_domain_info info;
     struct collet_domain_list list;
 
+    block_end_all();
     for (;;) {
         list = (struct collet_domain_list){.first_domid = 1, .count = 1, .entry_bytes = sizeof(info), .buffer = (uint64_t)&info};
         if (control(COLLET_OP_DOMAIN_LIST, &list) != 0 || list.count == 0)
