@@ -118,6 +118,8 @@ long channel_send(struct domain *d, uint32_t port)
     spin_lock(&ch->lock);
     if (likely(ch->state == CHANNEL_INTERDOMAIN))
         event_set_pending(READ_ONCE(ch->peer->vcpu), ch->peer_port);
+    else if (ch->state == CHANNEL_BACKEND)
+        ch->sink->notify(ch->sink);
     else if (ch->state != CHANNEL_UNBOUND) /* that one: nobody there to hear it, which is no error */
         rc = -EINVAL;
     spin_unlock(&ch->lock);
@@ -327,7 +329,7 @@ long channel_bind_vcpu(struct domain *d, uint32_t port, uint32_t vcpu_id)
     if (ch == NULL)
         return -EINVAL;
     spin_lock(&d->events.lock);
-    if (ch->state == CHANNEL_UNBOUND || ch->state == CHANNEL_INTERDOMAIN ||
+    if (ch->state == CHANNEL_UNBOUND || ch->state == CHANNEL_INTERDOMAIN || ch->state == CHANNEL_BACKEND ||
         (ch->state == CHANNEL_VIRQ && !event_virq_per_vcpu(ch->virq))) {
         WRITE_ONCE(ch->vcpu, v);
         rc = 0;
@@ -355,10 +357,53 @@ long channel_status(struct domain *d, uint32_t port, struct evtchn_status *statu
         status->u.interdomain.dom = ch->peer->vcpu->domain->id;
         status->u.interdomain.port = ch->peer_port;
     }
+    if (ch->state == CHANNEL_BACKEND) {
+        status->status = EVTCHNSTAT_interdomain;
+        status->u.interdomain.dom = DOMID_XEN;
+        status->u.interdomain.port = 0;
+    }
     if (ch->state == CHANNEL_VIRQ)
         status->u.virq = ch->virq;
     spin_unlock(&d->events.lock);
     return 0;
+}
+
+/* --- the hypervisor's own ends --- */
+
+int event_sink_bind(struct domain *d, evtchn_port_t port, struct event_sink *sink)
+{
+    struct event_channel *ch = channel_find(&d->events, port);
+    int rc = -EINVAL;
+
+    if (ch == NULL)
+        return -EINVAL;
+    spin_lock(&d->events.lock);
+    if (ch->state == CHANNEL_UNBOUND && ch->remote_id == DOMID_XEN && !d->dying) {
+        spin_lock(&ch->lock);
+        ch->sink = sink;
+        ch->state = CHANNEL_BACKEND;
+        spin_unlock(&ch->lock);
+        rc = 0;
+    }
+    spin_unlock(&d->events.lock);
+    return rc;
+}
+
+void event_sink_unbind(struct domain *d, evtchn_port_t port, struct event_sink *sink)
+{
+    struct event_channel *ch = channel_find(&d->events, port);
+
+    if (ch == NULL)
+        return;
+    spin_lock(&d->events.lock);
+    spin_lock(&ch->lock);
+    if (ch->state == CHANNEL_BACKEND && ch->sink == sink) {
+        ch->sink = NULL;
+        ch->remote_id = DOMID_XEN;
+        ch->state = CHANNEL_UNBOUND;
+    }
+    spin_unlock(&ch->lock);
+    spin_unlock(&d->events.lock);
 }
 
 /* --- closing --- */

@@ -13,6 +13,7 @@ enum channel_state {
     CHANNEL_INTERDOMAIN = EVTCHNSTAT_interdomain,
     CHANNEL_VIRQ = EVTCHNSTAT_virq,
     CHANNEL_IPI = EVTCHNSTAT_ipi,
+    CHANNEL_BACKEND, /* the other end is the hypervisor's; told as interdomain, with DOMID_XEN */
 };
 
 /*
@@ -25,7 +26,10 @@ struct event_channel {
     uint8_t virq;         /* CHANNEL_VIRQ */
     domid_t remote_id;    /* UNBOUND: who may bind */
     uint16_t peer_port;   /* INTERDOMAIN */
-    struct event_channel *peer; /* INTERDOMAIN */
+    union {
+        struct event_channel *peer; /* INTERDOMAIN */
+        struct event_sink *sink;    /* BACKEND */
+    };
     struct vcpu *vcpu;    /* who is notified; stays when the channel is closed, so that a late event_raise finds one */
 };
 _Static_assert(sizeof(struct event_channel) * EVENT_PORTS_PER_PAGE <= 4096, "a group of channels is a page");

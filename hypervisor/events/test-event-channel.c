@@ -521,6 +521,58 @@ static void check_peers_agree(void)
     }
 }
 
+static unsigned int heard;
+
+static void hear(struct event_sink *sink)
+{
+    (void)sink;
+    heard++;
+}
+
+/* The hypervisor's own end: it hears what is sent while it is bound, and only ports that wait for it may be bound. */
+START_TEST(sink_hears_while_bound)
+{
+    struct event_sink sink = {.notify = hear}, other = {.notify = hear};
+    struct evtchn_close shut;
+    struct evtchn_send send;
+    uint32_t port, wrong;
+
+    heard = 0;
+    become(1);
+    port = unbound(DOMID_SELF, DOMID_XEN);
+    wrong = unbound(DOMID_SELF, 0);
+    send.port = port;
+    ck_assert_int_eq(event_sink_bind(&doms[1], wrong, &sink), -EINVAL);
+    ck_assert_int_eq(event_sink_bind(&doms[1], EVENT_PORTS, &sink), -EINVAL);
+    ck_assert_int_eq(event_sink_bind(&doms[1], 4000, &sink), -EINVAL);
+    ck_assert_int_eq(op(EVTCHNOP_send, &send), 0);
+    ck_assert_uint_eq(heard, 0);
+    ck_assert_int_eq(event_sink_bind(&doms[1], port, &sink), 0);
+    ck_assert_int_eq(event_sink_bind(&doms[1], port, &other), -EINVAL);
+    ck_assert_int_eq(op(EVTCHNOP_send, &send), 0);
+    ck_assert_uint_eq(heard, 1);
+    ck_assert_uint_eq(status_of(DOMID_SELF, port).status, EVTCHNSTAT_interdomain);
+    ck_assert_uint_eq(status_of(DOMID_SELF, port).u.interdomain.dom, DOMID_XEN);
+    event_raise(&doms[1], port);
+    ck_assert(pending(1, port));
+    event_sink_unbind(&doms[1], port, &other);
+    ck_assert_int_eq(op(EVTCHNOP_send, &send), 0);
+    ck_assert_uint_eq(heard, 2);
+    event_sink_unbind(&doms[1], port, &sink);
+    ck_assert_int_eq(op(EVTCHNOP_send, &send), 0);
+    ck_assert_uint_eq(heard, 2);
+    ck_assert_int_eq(event_sink_bind(&doms[1], port, &sink), 0);
+    /* The guest closes its end: nobody is left to hear, and unbinding finds nothing to undo. */
+    shut.port = port;
+    ck_assert_int_eq(op(EVTCHNOP_close, &shut), 0);
+    ck_assert_int_eq(op(EVTCHNOP_send, &send), -EINVAL);
+    ck_assert_uint_eq(unbound(DOMID_SELF, 0), port);
+    event_sink_unbind(&doms[1], port, &sink);
+    ck_assert_uint_eq(status_of(DOMID_SELF, port).status, EVTCHNSTAT_unbound);
+    ck_assert_uint_eq(heard, 2);
+}
+END_TEST
+
 START_TEST(random_operations_keep_peers_consistent)
 {
     unsigned int seed = 1999;
@@ -578,6 +630,7 @@ Suite *suite_event_channel(void)
     tcase_add_test(c, bad_pointers_and_operations);
     tcase_add_test(c, dying_domain_binds_nothing);
     tcase_add_test(c, polls);
+    tcase_add_test(c, sink_hears_while_bound);
     tcase_add_test(c, random_operations_keep_peers_consistent);
     tcase_add_test(c, racing_operations_keep_peers_consistent);
     suite_add_tcase(s, c);

@@ -41,7 +41,16 @@ void event_raise_virq(struct vcpu *v, uint32_t virq);
 /* Raise a global VIRQ (VIRQ_CONSOLE, VIRQ_DOM_EXC ...) on its holder in Domain0; nothing if unbound. */
 void event_raise_global_virq(uint32_t virq);
 
-/* A port the hypervisor itself holds one end of, for ring backends: bind to the guest's unbound port, get a callback. Later issues; declared when needed. */
+/*
+ * The hypervisor's own end of a channel, for ring backends. Bind: the port must be unbound and wait for DOMID_XEN; 0 or -EINVAL. From then on each EVTCHNOP_send of the guest calls notify, on its vCPU's
+ * stack, the channel's lock held, interrupts enabled: it may raise a softirq and take locks that are never held while an event is sent. The other way is event_raise. After unbind no notify is under way, and
+ * the port, if the guest still has it, waits for another binding. Context of both: no lock held that notify takes.
+ */
+struct event_sink {
+    void (*notify)(struct event_sink *sink);
+};
+int must_check event_sink_bind(struct domain *d, evtchn_port_t port, struct event_sink *sink);
+void event_sink_unbind(struct domain *d, evtchn_port_t port, struct event_sink *sink);
 
 /* EVTCHNOP_bind_vcpu0-style initialisation for Domain0/DomU builders: allocate an unbound port in d for remote. Returns the port or -errno. */
 int event_alloc_unbound(struct domain *d, domid_t remote);

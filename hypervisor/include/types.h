@@ -67,6 +67,9 @@ typedef struct {
 /* Stops the compiler from moving memory accesses across; x86 keeps stores in order by itself. */
 #define compiler_barrier() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #define smp_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+/* Loads among themselves, stores among themselves: x86 keeps their order. */
+#define smp_rmb() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+#define smp_wmb() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 /* At most this many processors: a set of them is one word. */
 #define MAX_CPUS 64

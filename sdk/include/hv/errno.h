@@ -16,6 +16,7 @@ enum {
     /* Linux's, which Xen's list leaves out: the control interface answers Linux programs. */
     EINTR = 4,
     EPROTO = 71,
+    EALREADY = 114,
     ESTALE = 116,
 };
 #endif
