@@ -8,7 +8,6 @@
 
 #include <collet/control.h>
 
-#define X_ESRCH (-3)
 #define OPS 106u /* some more than there are */
 
 static uint8_t *scratch;

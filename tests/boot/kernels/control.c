@@ -5,8 +5,6 @@
  */
 #include "control.h"
 
-#define X_EPROTO (-71)
-#define X_ESRCH (-3)
 
 static uint8_t *page; /* for structures of any size, the next page not mapped */
 static struct region edge;

@@ -41,7 +41,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-# name | kernel | its command line | outcome: done, crash, either, wild, domu, domu-crash, shares, pest | seconds | the hypervisor's options
+# name | kernel | its command line | outcome: done, crash, either, wild, domu, domu-crash, shares, pest, load | seconds | the hypervisor's options | the machine
+# The machine, in words: q35; icount=SHIFT; disk=MIB[,DEVICE OPTION...][/DRIVE OPTION,...]: a virtio disk of random content.
 boots() {
     local kernel attack outcome
     for kernel in abi-page abi-bare abi-base0; do
@@ -73,8 +74,16 @@ boots() {
     echo "control-race|control|part=race quiet=1 seconds=5 seed=$seed|done|60|dom0_mem=128M"
     echo "control-race-four|control|part=race quiet=1 seconds=5 seed=$((seed + 1))|done|60|dom0_mem=128M dom0_max_vcpus=4"
     echo "control-fuzz|control|part=fuzz quiet=1 seed=$seed count=20000|done|120|dom0_mem=128M"
+    blk_boots
     echo "shares|spin|shares|shares|300"
     echo "interference|pest|phase_ms=3500|pest|200"
+}
+
+blk_boots() {
+    echo "blk|blk|quiet=1|done|120||disk=24,serial=first"
+    echo "blk-q35|blk|quiet=1 disks=2|done|120||q35 disk=24,num-queues=2 disk=20,disable-legacy=on"
+    echo "blk-4096|blk|quiet=1 disks=2|done|120||disk=24,logical_block_size=4096,physical_block_size=4096 disk=20"
+    echo "blk-small-queue|blk|quiet=1|done|120||disk=24,queue-size=4,seg-max-adjust=off"
 }
 
 wanted() {
@@ -122,6 +131,44 @@ boot() {
     qemu_pid=
     tr -d '\r' < "$to" > "$to.text" && mv "$to.text" "$to"
     return $rc
+}
+
+# machine WORD...: QEMU's options into `machine`, the disks' files made.
+disk_count=0
+make_machine() {
+    local word size device drive file
+    machine=()
+    disk_count=0
+    for word in $1; do
+        case $word in
+        q35) machine+=(-machine q35) ;;
+        icount=*) machine+=(-icount "shift=${word#icount=},sleep=off") ;;
+        disk=*)
+            word=${word#disk=}
+            drive=
+            case $word in */*) drive=,${word#*/} word=${word%%/*} ;; esac
+            size=${word%%,*}
+            device=${word#"$size"}
+            file=$out/.run-$$.disk$disk_count
+            head -c "${size}M" /dev/urandom > "$file"
+            cksum < "$file" > "$file.before"
+            machine+=(-drive "if=none,id=d$disk_count,format=raw,discard=unmap,file=$file$drive" -device "virtio-blk-pci,drive=d$disk_count$device")
+            disk_count=$((disk_count + 1)) ;;
+        esac
+    done
+}
+
+# What the kernel has seen on the disks is what was and is in their files. Prints why not.
+judge_disks() {
+    local to=$1 disk file when want
+    for ((disk = 0; disk < disk_count; disk++)); do
+        file=$out/.run-$$.disk$disk
+        for when in before after; do
+            grep -q "\[t\] cksum $when disk$disk " "$to" || continue
+            want=$(if [ $when = before ]; then cat "$file.before"; else cksum < "$file"; fi)
+            grep -q "\[t\] cksum $when disk$disk $want\$" "$to" || { echo "disk$disk $when: the file has $want"; return 1; }
+        done
+    done
 }
 
 # What the hypervisor must have said, whatever the guest did. Prints why not.
@@ -271,7 +318,7 @@ fi
 
 passed=0
 bad=0
-while IFS='|' read -r name kernel args outcome seconds options; do
+while IFS='|' read -r name kernel args outcome seconds options words; do
     wanted "$name" || continue
     if [ $list = yes ]; then
         echo "$name"
@@ -288,6 +335,7 @@ while IFS='|' read -r name kernel args outcome seconds options; do
     esac
     to=$log/$(echo "$name" | tr / -).log
     late=0
+    make_machine "$words"
     if [ "$outcome" = shares ]; then
         [ $peer = xen ] && continue
         modules="$out/spin.elf role=idle"
@@ -312,8 +360,8 @@ while IFS='|' read -r name kernel args outcome seconds options; do
         why=$(if [ $late = 1 ]; then echo 'stopped at the time limit'; false; else judge_domu "$to" "$outcome"; fi)
     else
         [ $peer = xen ] && args="$args end=reboot peer=xen"
-        boot "$to" "$seconds" "$cpus" "$out/$kernel.elf $args" || late=1
-        why=$(judge "$to" "$outcome" $late)
+        boot "$to" "$seconds" "$cpus" "$out/$kernel.elf $args" "${machine[@]}" || late=1
+        why=$(judge "$to" "$outcome" $late && judge_disks "$to")
     fi
     if [ $? -eq 0 ]; then
         passed=$((passed + 1))

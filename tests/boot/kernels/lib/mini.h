@@ -49,9 +49,9 @@
 #define PTE_RO (PTE_P | PTE_US | PTE_A)
 
 /* -errno as the ABI numbers them. */
-enum { X_EPERM = -1, X_ENOENT = -2, X_EIO = -5, X_ENXIO = -6, X_E2BIG = -7, X_ENOEXEC = -8, X_EBADF = -9, X_EAGAIN = -11, X_ENOMEM = -12,
+enum { X_EPERM = -1, X_ENOENT = -2, X_ESRCH = -3, X_EINTR = -4, X_EIO = -5, X_ENXIO = -6, X_E2BIG = -7, X_ENOEXEC = -8, X_EBADF = -9, X_EAGAIN = -11, X_ENOMEM = -12,
        X_EACCES = -13, X_EFAULT = -14, X_EBUSY = -16, X_EEXIST = -17, X_ENODEV = -19, X_EINVAL = -22, X_ENOSPC = -28, X_ERANGE = -34,
-       X_ENOSYS = -38, X_EOPNOTSUPP = -95 };
+       X_ENOSYS = -38, X_EPROTO = -71, X_EALREADY = -114, X_EOPNOTSUPP = -95 };
 
 /* ---- what start-up leaves ---- */
 enum { START_RAX, START_RBX, START_RCX, START_RDX, START_RSI, START_RDI, START_RBP, START_R8, START_R9, START_R10, START_R11, START_R12, START_R13,
