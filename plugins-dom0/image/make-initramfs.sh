@@ -29,13 +29,9 @@ cp "$here/inittab" "$here/profile" etc/
 echo 'root::0:0:root:/root:/bin/sh' >etc/passwd
 echo 'root:x:0:' >etc/group
 echo 'dom0' >etc/hostname
-for module in xen-privcmd xenfs xen-evtchn xen-gntdev xen-gntalloc; do
-    find "$kernel/lib/modules" "$kernel/usr/lib/modules" -name "$module.ko*" 2>/dev/null | while read -r file; do
-        case $file in
-        *.ko) cp "$file" "lib/modules/$module.ko" ;;
-        *.ko.xz) xz -dc "$file" >"lib/modules/$module.ko" ;;
-        *.ko.zst) zstd -qdc "$file" >"lib/modules/$module.ko" ;;
-        esac
-    done
+# shellcheck source=plugins-dom0/image/pick.sh
+. "$here/pick.sh"
+for name in xen-privcmd xenfs xen-evtchn xen-gntdev xen-gntalloc xen-blkfront; do
+    module "$kernel" "$name"
 done
 "$here/pack.sh" "$stage" "$output"

@@ -6,8 +6,7 @@
 #
 #   make-tools.sh OUTPUT CACHE
 #
-# Unlike make-overlay.sh it takes single files out of large packages. A library that a program names (NEEDED) is looked for in the listed packages only, never on the
-# host; one that is missing is an error here rather than in Domain0. Everything is stripped already: Debian's packages are.
+# Unlike make-overlay.sh it takes single files out of large packages (pick.sh). Everything is stripped already: Debian's packages are.
 set -eu
 
 output=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -18,44 +17,13 @@ xen=usr/lib/xen-4.17/bin
 stage=$(mktemp -d)
 pool=$(mktemp -d)
 trap 'rm -rf "$stage" "$pool"' EXIT
-"$here/fetch-deb.sh" "$cache" xen-utils-4.17 xenstore-utils bash ncurses-base libc6 libxenstore4 libxenmisc4.17 libxencall1 libxenevtchn1 libxengnttab1 \
-    libxenforeignmemory1 libxentoolcore1 libxentoollog1 libxendevicemodel1 libxenhypfs1 libinih1 libjansson4 libncursesw6 libtinfo6 liblzma5 libzstd1 liblz4-1 zlib1g libgcc-s1 \
-    >"$pool/folders"
-# shellcheck disable=SC2046 # a list of folders without spaces
-set -- $(cat "$pool/folders")
-mkdir -p "$pool/lib"
-for folder; do
-    for libraries in "$folder/lib/x86_64-linux-gnu" "$folder/usr/lib/x86_64-linux-gnu"; do
-        [ ! -d "$libraries" ] || find "$libraries" -maxdepth 1 -name '*.so*' -exec cp -P {} "$pool/lib/" \;
-    done
-done
+# shellcheck source=plugins-dom0/image/pick.sh
+. "$here/pick.sh"
+pick_from "$cache" xen-utils-4.17 xenstore-utils bash ncurses-base libc6 libxenstore4 libxenmisc4.17 libxencall1 libxenevtchn1 libxengnttab1 \
+    libxenforeignmemory1 libxentoolcore1 libxentoollog1 libxendevicemodel1 libxenhypfs1 libinih1 libjansson4 libncursesw6 libtinfo6 liblzma5 libzstd1 liblz4-1 zlib1g libgcc-s1
 
-find_file() { # path within a package: prints where it is
-    for folder in $(cat "$pool/folders"); do
-        [ ! -e "$folder/$1" ] || { echo "$folder/$1"; return 0; }
-    done
-    echo "make-tools: no package has $1" >&2
-    return 1
-}
-program() { # path in a package, path in the ramdisk
-    mkdir -p "$stage/$(dirname "$2")"
-    cp "$(find_file "$1")" "$stage/$2"
-}
-library() { # a name as NEEDED says it; with all that it needs itself
-    [ ! -e "$stage/lib/x86_64-linux-gnu/$1" ] || return 0
-    [ -e "$pool/lib/$1" ] || { echo "make-tools: no package has the library $1" >&2; return 1; }
-    cp -L "$pool/lib/$1" "$stage/lib/x86_64-linux-gnu/$1"
-    needs "$stage/lib/x86_64-linux-gnu/$1"
-}
-needs() {
-    for name in $(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
-        library "$name"
-    done
-}
-
-mkdir -p "$stage/lib/x86_64-linux-gnu" "$stage/lib64" "$stage/var/lib/xenstored" "$stage/var/log/xen" "$stage/usr/sbin" "$stage/etc"
+mkdir -p "$stage/var/lib/xenstored" "$stage/var/log/xen" "$stage/usr/sbin" "$stage/etc"
 ln -s /run "$stage/var/run"
-ln -s ../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 "$stage/lib64/"
 for name in xenstored xenconsoled xenconsole xenstore-control; do
     program "$xen/$name" "$xen/$name"
 done
@@ -72,11 +40,7 @@ done
 # The serial console is read by people and by scripts: no markers around pasted text.
 printf 'set enable-bracketed-paste off\nset bell-style none\n' >"$stage/etc/inputrc"
 
-library ld-linux-x86-64.so.2
-find "$stage" -type f ! -name '*.so*' -perm -u+x >"$pool/programs"
-while read -r file; do
-    needs "$file"
-done <"$pool/programs"
+needs_of_all
 # What Collet's own programs are linked with.
 for name in libxenstore.so.4 libxenevtchn.so.1 libinih.so.1 libjansson.so.4 libncursesw.so.6 libtinfo.so.6 liblzma.so.5 libzstd.so.1 liblz4.so.1 libz.so.1 libm.so.6; do
     library "$name"

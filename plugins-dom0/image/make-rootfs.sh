@@ -1,0 +1,87 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# A Debian system for guests: FOLDER/rootfs.ext4, a file system of SIZE MiB (sparse), and FOLDER/rootfs.initrd, the initial ramdisk that Debian's own update-initramfs made in it.
+#
+#   make-rootfs.sh FOLDER CACHE
+#
+# mmdebstrap puts it together from Debian's mirror, also for an ordinary user (package uidmap, an entry in /etc/subuid). systemd, udev, a login on every console, no password for
+# root. The kernel's files are those of the package that Domain0 starts guests with, without drivers for hardware that no guest has; fio is there as in Domain0.
+set -eu
+
+mkdir -p "$1"
+folder=$(cd "$1" && pwd)
+cache=$(cd "$2" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+size=${SIZE:-640}
+
+pool=$(mktemp -d)
+stage=$pool/extra
+trap 'rm -rf "$pool"' EXIT
+# mmdebstrap's user is another one.
+chmod 755 "$pool" && mkdir -p "$stage"
+# shellcheck source=plugins-dom0/image/pick.sh
+. "$here/pick.sh"
+
+[ "$(id -u)" = 0 ] || grep -q "^$(id -un):" /etc/subuid 2>/dev/null || {
+    echo "make-rootfs: an ordinary user needs an entry in /etc/subuid and /etc/subgid for this; please run:" >&2
+    echo "    sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)" >&2
+    exit 1
+}
+mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null | awk '$1 == "bookworm" { print $2; exit }')
+mirror=${mirror:-http://deb.debian.org/debian}
+
+kernel=$("$here/fetch-deb.sh" "$cache" "$(kernel_package linux-image-amd64)")
+version=$(ls "$kernel/lib/modules")
+fio=$("$here/fetch-deb.sh" "$cache" fio)
+echo "  ROOTFS  the kernel's modules, $version"
+mkdir -p "$stage/boot" "$stage/lib/modules/$version/kernel/drivers"
+cp "$kernel"/boot/config-* "$kernel"/boot/System.map-* "$kernel"/boot/vmlinuz-* "$stage/boot/"
+modules=$kernel/lib/modules/$version
+cp "$modules"/modules.* "$stage/lib/modules/$version/"
+for part in arch block crypto fs lib mm net drivers/block drivers/char drivers/md drivers/virtio drivers/xen drivers/net/xen-netfront.ko drivers/net/virtio_net.ko drivers/net/tun.ko drivers/scsi/scsi_mod.ko; do
+    [ ! -e "$modules/kernel/$part" ] || cp -r "$modules/kernel/$part" "$stage/lib/modules/$version/kernel/$part"
+done
+"$here/make-fio.sh" "$stage" "$fio"
+mkdir -p "$stage/etc/apt/apt.conf.d" "$stage/etc/initramfs-tools/conf.d" "$stage/usr/share/initramfs-tools/modules.d" "$stage/etc/systemd/system"
+# The ramdisk needs the root file system's drivers only: a small one starts faster.
+printf 'MODULES=list\nCOMPRESS=gzip\n' >"$stage/etc/initramfs-tools/conf.d/collet"
+printf '%s\n' xen_blkfront virtio_pci virtio_blk ext4 crc32c_generic >"$stage/usr/share/initramfs-tools/modules.d/collet"
+echo 'LABEL=root / ext4 errors=remount-ro 0 1' >"$stage/etc/fstab"
+echo debian >"$stage/etc/hostname"
+printf '127.0.0.1 localhost\n127.0.1.1 debian\n' >"$stage/etc/hosts"
+tar -C "$stage" --owner=0 --group=0 -cf "$pool/extra.tar" .
+chmod 644 "$pool/extra.tar"
+
+echo "  ROOTFS  packages from $mirror: a minute or two"
+cat >"$pool/finish" <<'END'
+#!/bin/sh
+set -eu
+root=$1
+tar -C "$root" -xf "$2" --keep-directory-symlink
+chroot "$root" depmod "$3"
+chroot "$root" update-initramfs -c -k "$3" >/dev/null
+chroot "$root" passwd -q -d root
+# Nothing of these has work to do here.
+chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer getty@tty1.service
+: >"$root/etc/machine-id"
+rm -rf "$root"/usr/share/doc/* "$root"/usr/share/man/* "$root"/usr/share/locale/* "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old
+END
+chmod 755 "$pool/finish"
+packages=systemd-sysv,udev,dbus,kmod,initramfs-tools-core,initramfs-tools,e2fsprogs,fdisk,procps,libaio1,libnuma1,iproute2
+mmdebstrap --quiet --variant=minbase --include="$packages" --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+    --customize-hook="$pool/finish \"\$1\" $pool/extra.tar $version" --format=tar bookworm - "$mirror" >"$pool/rootfs.tar"
+
+echo "  ROOTFS  $folder/rootfs.ext4"
+rm -f "$folder/rootfs.partial"
+# For root's files an ordinary user needs fakeroot; names and owners go into the file system as they are in the archive.
+as_root=
+[ "$(id -u)" = 0 ] || as_root=fakeroot
+export pool folder size version
+$as_root sh -eu -c '
+    mkdir "$pool/root"
+    tar -C "$pool/root" --numeric-owner -xf "$pool/rootfs.tar"
+    cp "$pool/root/boot/initrd.img-$version" "$folder/rootfs.initrd"
+    chmod 644 "$folder/rootfs.initrd"
+    mkfs.ext4 -q -L root -m 1 -E lazy_itable_init=0,lazy_journal_init=0 -d "$pool/root" "$folder/rootfs.partial" "${size}M"'
+mv "$folder/rootfs.partial" "$folder/rootfs.ext4"
