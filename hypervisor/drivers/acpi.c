@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ACPI tables, as far as CPUs, interrupts and power-off need (ACPI 6.4, chapter 5). Contract: acpi.h.
+ * ACPI tables, as far as CPUs, interrupts, PCI and power-off need (ACPI 6.4, chapter 5). Contract: acpi.h.
  *
  * Firmware's tables are input like any other: each is read through the direct map or the fixmap only after its length and checksum were checked. The sleep
  * type for S5 is the one thing wanted from AML; its package has a fixed form, so it is found by its name rather than by an interpreter.
@@ -135,6 +135,20 @@ static void madt_read(const struct table_header *t)
     }
 }
 
+/* PCI configuration by memory: the first range of segment 0 (PCI Firmware 3.0, 4.1.2). */
+static void mcfg_read(const struct table_header *t)
+{
+    uint32_t at;
+
+    for (at = 44; at + 16 <= t->length && acpi_info.ecam_maddr == 0; at += 16) {
+        if (field(t, at + 8, 2) != 0 || (field(t, at, 8) & ((1u << 20) - 1)) != 0)
+            continue;
+        acpi_info.ecam_maddr = field(t, at, 8);
+        acpi_info.ecam_bus_first = (uint8_t)field(t, at + 10, 1);
+        acpi_info.ecam_bus_last = (uint8_t)field(t, at + 11, 1);
+    }
+}
+
 /* One integer of an AML package: ZeroOp, OneOp, BytePrefix n. */
 static const uint8_t *aml_integer(const uint8_t *p, uint8_t *value)
 {
@@ -196,6 +210,8 @@ static void root_read(const struct table_header *root, unsigned int entry_bytes)
             madt_read(t);
         else if (memcmp(t->signature, "FACP", 4) == 0)
             fadt_read(t);
+        else if (memcmp(t->signature, "MCFG", 4) == 0)
+            mcfg_read(t);
     }
 }
 

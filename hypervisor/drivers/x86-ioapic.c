@@ -57,22 +57,32 @@ void ioapic_init(void)
         ioapic_write(IOAPIC_REDIRECTION(pin), REDIRECT_MASKED);
 }
 
-int irq_register_isa(uint8_t isa_irq, void (*handler)(void *arg), void *arg)
+int irq_vector_alloc(void (*handler)(void *arg), void *arg)
 {
-    uint32_t pin = acpi_info.isa_irq[isa_irq & 15].gsi - acpi_info.ioapic_gsi_base, low;
-    uint16_t flags = acpi_info.isa_irq[isa_irq & 15].flags;
     uint8_t vector = next_vector;
 
-    if (ioapic == NULL || isa_irq > 15 || pin >= ioapic_pins)
-        return -ENODEV;
     if (vector == VECTOR_GUEST_INT80)
         vector++;
     if (vector > VECTOR_DEVICE_LAST)
         return -ENOSPC;
     next_vector = vector + 1;
-    handlers[vector].handler = handler;
     handlers[vector].arg = arg;
-    low = vector;
+    handlers[vector].handler = handler;
+    return vector;
+}
+
+int irq_register_isa(uint8_t isa_irq, void (*handler)(void *arg), void *arg)
+{
+    uint32_t pin = acpi_info.isa_irq[isa_irq & 15].gsi - acpi_info.ioapic_gsi_base, low;
+    uint16_t flags = acpi_info.isa_irq[isa_irq & 15].flags;
+    int vector;
+
+    if (ioapic == NULL || isa_irq > 15 || pin >= ioapic_pins)
+        return -ENODEV;
+    vector = irq_vector_alloc(handler, arg);
+    if (vector < 0)
+        return vector;
+    low = (uint32_t)vector;
     if ((flags & 3) == MADT_POLARITY_LOW)
         low |= REDIRECT_LOW;
     if ((flags & (3 << 2)) == MADT_TRIGGER_LEVEL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is read from ACPI tables: processors, IO-APICs, the PM timer, and how to power off. drivers/acpi.c.
+ * What is read from ACPI tables: processors, IO-APICs, PCI configuration space, the PM timer, and how to power off. drivers/acpi.c.
  * Tables are firmware's: every length and checksum is checked, a bad one is reported and left out.
  */
 #pragma once
@@ -17,6 +17,8 @@ struct acpi_info {
         uint32_t gsi;
         uint16_t flags; /* MADT polarity and trigger */
     } isa_irq[16]; /* after interrupt source overrides */
+    uint64_t ecam_maddr; /* PCI configuration space by memory, of bus 0 in segment 0 (MCFG); 0: none */
+    uint8_t ecam_bus_first, ecam_bus_last;
     uint16_t pm_timer_port; /* 0: none */
     bool pm_timer_32bit;
     uint16_t pm1a_control_port, pm1b_control_port;

@@ -30,6 +30,11 @@ void apic_timer_set(uint64_t delay_ns);
 void ioapic_init(void);
 /* Route an ISA interrupt (by MADT override) to a handler on the boot CPU. Handler context: interrupts off. 0 or -errno. */
 int must_check irq_register_isa(uint8_t isa_irq, void (*handler)(void *arg), void *arg);
+/*
+ * A vector of one's own, for messages of a device (pci_msix_route): it calls this handler on whichever CPU it arrives, so one vector may be sent to several. Returns the vector, or -ENOSPC.
+ * Context: boot. The handler's: interrupts off.
+ */
+int must_check irq_vector_alloc(void (*handler)(void *arg), void *arg);
 /* Called by the entry code with interrupts off for every external vector >= 0x20: dispatches, and gives EOI. */
 void irq_dispatch(uint8_t vector);
 
