@@ -42,11 +42,23 @@ QEMU := qemu-system-x86_64 -accel tcg -cpu max,-smap -smp $(CPUS) -m $(MEM)
 DOM0_LINE = console=hvc0 acpi=off pci=off swiotlb=noforce initcall_blacklist=cmos_init nr_cpus=$(CPUS) nopvspin quiet $(DOM0_ARGS)
 COLLET_LINE = console=com1 dom0_mem=$(DOM0_MEM) $(if $(SCHED),sched=$(SCHED)) $(COLLET_ARGS)
 
+# Disks are files; what guests write stays in them. DISKS=no: a machine without, which needs no root file system.
+DISKS ?= yes
+disk_options = -drive if=none,id=$(basename $(notdir $(1))),format=raw,file=$(1),cache=writeback,aio=threads,discard=unmap \
+	-device virtio-blk-pci,drive=$(basename $(notdir $(1))),serial=$(basename $(notdir $(1))),num-queues=$(CPUS)
+ifeq ($(DISKS),yes)
+RUN_RAMDISK := $(DISKS_RAMDISK)
+QEMU_DISKS = $(foreach image,$(DISK_IMAGES),$(call disk_options,$(image)))
+run: $(DISK_IMAGES)
+else
+RUN_RAMDISK := $(DOM0_RAMDISK)
+endif
+
 .PHONY: run
-run: hypervisor $(DOM0_KERNEL) $(DOM0_RAMDISK) ##- boot Debian's kernel as Domain0 in QEMU, with a shell and all to make guests (SCHED=rr CPUS=4 MEM=4G DOM0_MEM=1G COLLET_ARGS=... DOM0_ARGS=...)
+run: hypervisor $(DOM0_KERNEL) $(RUN_RAMDISK) ##- boot Debian's kernel as Domain0 in QEMU, with a shell and all to make guests (SCHED=rr CPUS=4 MEM=4G DOM0_MEM=1G DISKS=no COLLET_ARGS=... DOM0_ARGS=...)
 	@echo 'Starting; the shell takes some seconds. Leave with `poweroff` in it, or Ctrl-A x.'
 	@echo '$(QEMU) -nographic -kernel $(HV_IMAGE) ...'
-	$(QEMU) -nographic -kernel $(HV_IMAGE) -append "$(strip $(COLLET_LINE))" -initrd "$(DOM0_KERNEL) $(DOM0_LINE),$(DOM0_RAMDISK)"
+	$(QEMU) -nographic -kernel $(HV_IMAGE) -append "$(strip $(COLLET_LINE))" -initrd "$(DOM0_KERNEL) $(DOM0_LINE),$(RUN_RAMDISK)" $(QEMU_DISKS)
 
 .PHONY: demo
 demo: hypervisor $(DOM0_KERNEL) $(DOM0_RAMDISK) $(JQ_OVERLAY) $(DRIVE) ##- without hands: three guests share a CPU by weight, under several schedulers and a policy plugin; under four minutes
@@ -71,13 +83,17 @@ DEPS := gcc:/usr/bin/gcc binutils:/usr/bin/ld libc6-dev:/usr/include/stdio.h lib
 # Only some targets need these: GRUB boots, other packers of kernels, the other compiler, tidy layout.
 DEPS_TEST := grub-common:/usr/bin/grub-mkrescue grub-pc-bin:/usr/lib/grub/i386-pc/multiboot2.mod xorriso:/usr/bin/xorriso mtools:/usr/bin/mformat \
 	zstd:/usr/bin/zstd lz4:/usr/bin/lz4 clang:/usr/bin/clang clang-format:/usr/bin/clang-format clang-tidy:/usr/bin/clang-tidy
+# For disks: Debian's systems for guests, partitions, pictures of the demo.
+DEPS_DISKS := mmdebstrap:/usr/bin/mmdebstrap uidmap:/usr/bin/newuidmap fakeroot:/usr/bin/fakeroot-sysv fdisk:/sbin/sfdisk e2fsprogs:/sbin/mkfs.ext4 gnuplot-nox:/usr/bin/gnuplot
 missing = $(strip $(foreach d,$(1),$(if $(wildcard $(word 2,$(subst :, ,$(d)))),,$(word 1,$(subst :, ,$(d))))))
 INSTALL := apt-get install -y --no-install-recommends
 
-.PHONY: deps check-deps
+.PHONY: deps check-deps check-disk-deps
 deps: ##- install the Debian packages that are missing (as root or with sudo)
-	@tests/check/install-deps.sh $(call missing,$(DEPS) $(DEPS_TEST))
+	@tests/check/install-deps.sh $(call missing,$(DEPS) $(DEPS_TEST) $(DEPS_DISKS))
 
 # Costs nothing when all is there; otherwise installs, or says what to type.
 check-deps:
 	$(if $(call missing,$(DEPS)),@tests/check/install-deps.sh $(call missing,$(DEPS)),@:)
+check-disk-deps:
+	$(if $(call missing,$(DEPS_DISKS)),@tests/check/install-deps.sh $(call missing,$(DEPS_DISKS)),@:)

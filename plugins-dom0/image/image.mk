@@ -57,3 +57,30 @@ JQ_OVERLAY := $(DEBIAN)/jq.cpio
 $(JQ_OVERLAY): $(IMAGE)/make-overlay.sh $(IMAGE)/pack.sh $(IMAGE)/fetch-deb.sh | check-deps
 	@mkdir -p $(DEBIAN)
 	@$(IMAGE)/make-overlay.sh $@ $(DEBIAN)/packages jq
+
+## Disks: programs for them in Domain0, a Debian system for guests, image files
+DISK_TOOLS := $(DEBIAN)/disk-tools.cpio
+ROOTFS := $(DEBIAN)/rootfs.ext4
+ROOTFS_INITRD := $(DEBIAN)/rootfs.initrd
+DISK_IMAGES := $(BUILD)/disks/disk0.img $(BUILD)/disks/disk1.img
+# Domain0's whole ramdisk on a machine with disks.
+DISKS_RAMDISK := $(BUILD)/dom0-disks.cpio
+
+$(DISK_TOOLS): $(addprefix $(IMAGE)/,make-disk-tools.sh make-fio.sh pick.sh fetch-deb.sh pack.sh) $(DOMU_ARCHIVE) | check-deps
+	@echo '  INITRD  $@'
+	@$(IMAGE)/make-disk-tools.sh $@ $(DEBIAN)/packages $(DOMU_ARCHIVE)
+
+$(ROOTFS) $(ROOTFS_INITRD) &: $(addprefix $(IMAGE)/,make-rootfs.sh make-fio.sh pick.sh fetch-deb.sh) | check-deps check-disk-deps
+	@mkdir -p $(DEBIAN)/packages
+	@$(IMAGE)/make-rootfs.sh $(DEBIAN) $(DEBIAN)/packages
+
+$(DISK_IMAGES) &: | $(ROOTFS) check-disk-deps
+	@$(IMAGE)/make-disks.sh $(BUILD)/disks $(ROOTFS)
+
+$(DISKS_RAMDISK): $(DOM0_RAMDISK) $(DISK_TOOLS) $(ROOTFS_INITRD)
+	@rm -rf $(BUILD)/disks-boot && mkdir -p $(BUILD)/disks-boot/boot && cp $(ROOTFS_INITRD) $(BUILD)/disks-boot/boot/debian.initrd
+	@$(IMAGE)/pack.sh $(BUILD)/disks-boot $@.initrd
+	@cat $(DOM0_RAMDISK) $(DISK_TOOLS) $@.initrd >$@.partial && mv $@.partial $@ && rm $@.initrd
+
+.PHONY: disks
+disks: $(DISKS_RAMDISK) $(DISK_IMAGES) ##- image files with Debian systems for guests, build/disks/*.img, made once; and Domain0's ramdisk with programs for disks

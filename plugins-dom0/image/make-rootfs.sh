@@ -35,13 +35,14 @@ kernel=$("$here/fetch-deb.sh" "$cache" "$(kernel_package linux-image-amd64)")
 version=$(ls "$kernel/lib/modules")
 fio=$("$here/fetch-deb.sh" "$cache" fio)
 echo "  ROOTFS  the kernel's modules, $version"
-mkdir -p "$stage/boot" "$stage/lib/modules/$version/kernel/drivers"
+mkdir -p "$stage/boot" "$stage/lib/modules/$version/kernel/drivers/net" "$stage/lib/modules/$version/kernel/drivers/scsi"
 cp "$kernel"/boot/config-* "$kernel"/boot/System.map-* "$kernel"/boot/vmlinuz-* "$stage/boot/"
 modules=$kernel/lib/modules/$version
 cp "$modules"/modules.* "$stage/lib/modules/$version/"
 for part in arch block crypto fs lib mm net drivers/block drivers/char drivers/md drivers/virtio drivers/xen drivers/net/xen-netfront.ko drivers/net/virtio_net.ko drivers/net/tun.ko drivers/scsi/scsi_mod.ko; do
     [ ! -e "$modules/kernel/$part" ] || cp -r "$modules/kernel/$part" "$stage/lib/modules/$version/kernel/$part"
 done
+rm -rf "$stage/lib/modules/$version/kernel/arch/x86/kvm"
 "$here/make-fio.sh" "$stage" "$fio"
 mkdir -p "$stage/etc/apt/apt.conf.d" "$stage/etc/initramfs-tools/conf.d" "$stage/usr/share/initramfs-tools/modules.d" "$stage/etc/systemd/system"
 # The ramdisk needs the root file system's drivers only: a small one starts faster.
@@ -63,7 +64,9 @@ chroot "$root" depmod "$3"
 chroot "$root" update-initramfs -c -k "$3" >/dev/null
 chroot "$root" passwd -q -d root
 # Nothing of these has work to do here.
-chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer getty@tty1.service
+chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer getty@tty1.service
+# Consoles are read by scripts, too: no markers around pasted text.
+echo 'set enable-bracketed-paste off' >>"$root/etc/inputrc"
 : >"$root/etc/machine-id"
 rm -rf "$root"/usr/share/doc/* "$root"/usr/share/man/* "$root"/usr/share/locale/* "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old
 END
