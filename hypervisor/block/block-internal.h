@@ -39,8 +39,15 @@ struct block_request {
     uint64_t generation;        /* of the module that issued it */
     uint64_t issue_ns, end_ns;  /* times of the phases, set by the disk: end_ns is when the device (or model) was through */
     struct block_request *done_next;
-    uint8_t status;
+    /* The disk's. */
+    struct block_request *bucket_next;
+    uint64_t model_ns;          /* when the modelled drive will have ended it; 0: no model */
+    uint64_t room_ns, decisions; /* of the disk, when it came */
+    uint32_t slot;              /* place of its module data in the stream's */
+    int status;
 };
+
+#define DISK_STREAM_REQUESTS 32u /* of one stream at a time: one more ends with -EIO at once */
 
 /* One VBD's presence on one disk: a stream of requests for the module. In every struct vbd, one for each disk it has extents on. */
 struct disk_stream {
@@ -48,11 +55,14 @@ struct disk_stream {
     struct disk *disk;
     uint32_t in_flight;   /* queued or issued; disk->lock */
     uint64_t completions, last_completion_ns; /* for think times */
+    void *slots, *slots_next; /* module data of its requests */
+    uint32_t slots_free;      /* bit set: free */
 };
 
 struct disk *disk_find(uint32_t id); /* or NULL; never goes away */
 extern uint32_t disk_count;
 struct blkdev *disk_device(struct disk *disk);
+void disks_init(void); /* boot CPU, before the first blkdev_register */
 
 /* A stream comes and goes. 0 or -ENOMEM. Close: none of it is queued or issued. Context: hypercall, no lock held. */
 int must_check disk_stream_open(struct disk_stream *s, struct disk *disk, uint32_t vbd, uint32_t domid);

@@ -12,6 +12,7 @@
 struct boot_options boot_options = {
     .console_com1 = true,
     .watchdog_ms = 5000,
+    .disk_timeout_ms = 30000,
     .smap = true,
 };
 
@@ -116,6 +117,16 @@ static bool set_sched_params(const char *value)
     return set_text(boot_options.sched_params, sizeof(boot_options.sched_params), value);
 }
 
+static bool set_disksched(const char *value)
+{
+    return set_text(boot_options.disksched, sizeof(boot_options.disksched), value);
+}
+
+static bool set_disk_timeout(const char *value)
+{
+    return parse_u32(value, 0, 3600000, &boot_options.disk_timeout_ms);
+}
+
 static bool set_loglvl(const char *value)
 {
     static const char *const names[] = {"error", "warning", "info", "debug"};
@@ -176,6 +187,8 @@ static bool set_audit(const char *value)
 static const struct option options[] = {
     {"audit", set_audit, "audit (no value)"},
     {"console", set_console, "console=com1 or console=none"},
+    {"disk_timeout_ms", set_disk_timeout, "disk_timeout_ms=MILLISECONDS, 0 turns it off"},
+    {"disksched", set_disksched, "disksched=NAME, for instance disksched=fair"},
     {"dom0_max_vcpus", set_dom0_max_vcpus, "dom0_max_vcpus=N, N from 1 to 64"},
     {"dom0_mem", set_dom0_mem, "dom0_mem=SIZE, for instance dom0_mem=512M"},
     {"loglvl", set_loglvl, "loglvl=error, warning, info, debug or all"},

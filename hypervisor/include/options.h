@@ -19,6 +19,8 @@ struct boot_options {
     bool smap;                 /* smap | nosmap: default on where the CPU has it */
     uint32_t maxcpus;          /* maxcpus=N: bring up at most N pCPUs */
     bool audit;                /* audit: walk all frames when Domain0 shuts down */
+    char disksched[32];        /* disksched=NAME; empty: the first module of blk-sched/index.c */
+    uint32_t disk_timeout_ms;  /* disk_timeout_ms=MS; 30000 unless told: a disk that has not ended a request after so long is reset; 0: never */
     char sched_params[128];    /* sched_params=name:value,...: handed to the module at creation */
 };
 extern struct boot_options boot_options;

@@ -13,7 +13,8 @@
 const struct trace_format *const trace_formats[] = { &trace_perfetto, &trace_chrome, &trace_csv, &trace_text, &trace_json, NULL };
 
 static const char *const kinds[COLLET_TRACE_KINDS] = { "switch", "wake",  "block",     "migrate", "hypercall", "hypercall-enter",
-                                                       "fault",  "event", "sched-use", "packet",  "disk" };
+                                                       "fault",  "event", "sched-use", "packet",  "disk-queue",
+                                                       "disk-issue", "disk-complete" };
 
 const char *trace_kind_name(unsigned int kind)
 {

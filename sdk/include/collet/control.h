@@ -445,6 +445,7 @@ enum {
     COLLET_DISK_MODELLED = 1u << 4,         /* completions come when the modelled drive would have them */
     COLLET_DISK_FAILED = 1u << 5,           /* the device does not answer, resets neither: every request ends with an error */
     COLLET_DISK_RECORDED = 1u << 6,
+    COLLET_DISK_ROTATES = 1u << 7, /* seeking costs, or the modelled drive has it cost */
 };
 
 /* What is counted, for each disk and each VBD, by these kinds. */
@@ -524,7 +525,8 @@ struct collet_disk_values {
     uint32_t pad;
 };
 
-/* COLLET_OP_DISK_MODEL: delay completions as this drive would (<disk/disk-model.h>): "hp97560", or empty: as they come. Requests in the device end first. -ENODEV; -ENOENT no such drive. */
+/* COLLET_OP_DISK_MODEL: delay completions as this drive would (<disk/disk-model.h>): "hp97560", or empty: as they come. Requests in the device end first. -ENODEV; -ENOENT no such drive;
+ * -EBUSY: the disk is being recorded, and would be another one from here on. */
 struct collet_disk_model {
     uint32_t disk; /* [in] */
     uint32_t pad;

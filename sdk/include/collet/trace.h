@@ -33,8 +33,11 @@ enum collet_trace_kind {
     COLLET_TRACE_EVENT = 7,     /* subject: to whom; a: port */
     COLLET_TRACE_SCHED_USE = 8, /* subject none; a, b: first 16 bytes of the module's name */
     COLLET_TRACE_PACKET = 9,    /* reserved for the VFR: verdicts */
-    COLLET_TRACE_DISK = 10,     /* reserved for the block core: queue, issue, complete */
-    COLLET_TRACE_KINDS = 11,
+    /* A request of a virtual block device, piece by piece. subject: domid << 16 | VBD; a: serial on the disk << 8 | disk */
+    COLLET_TRACE_DISK_QUEUE = 10,    /* given to the disk's module; b: first sector | op << 60 (enum blk_op; 4: flush) */
+    COLLET_TRACE_DISK_ISSUE = 11,    /* to the device; b: ns since it was queued */
+    COLLET_TRACE_DISK_COMPLETE = 12, /* ended; b: ns since it was issued | 1 << 63 if with an error */
+    COLLET_TRACE_KINDS = 13,
 };
 #define COLLET_TRACE_DEFAULT ((1ull << COLLET_TRACE_SWITCH) | (1ull << COLLET_TRACE_WAKE) | (1ull << COLLET_TRACE_BLOCK) | (1ull << COLLET_TRACE_MIGRATE) | (1ull << COLLET_TRACE_SCHED_USE))
 
