@@ -5,6 +5,7 @@
  */
 #include "acpi.h"
 #include "apic.h"
+#include "block.h"
 #include "boot-info.h"
 #include "build.h"
 #include "changes.h"
@@ -14,11 +15,13 @@
 #include "log.h"
 #include "options.h"
 #include "paging.h"
+#include "pci.h"
 #include "sched.h"
 #include "time.h"
 #include "tlb.h"
 #include "types.h"
 #include "vcpu.h"
+#include "virtio-blk.h"
 #include "x86/cpu-area.h"
 #include "x86/cpu-asm.h"
 #include "alloc.h"
@@ -87,6 +90,9 @@ void hypervisor_main(uint32_t magic, uint64_t info_maddr)
     log_info("%u CPU%s, scheduler %s", cpu_count, cpu_count == 1 ? "" : "s", sched_active_name());
     paging_seal();
     irq_enable();
+    block_init();
+    pci_init();
+    virtio_blk_init();
     if (build_domain0() != 0) {
         log_error("no Domain0: nothing to run");
         machine_end(boot_options.noreboot_exit ? MACHINE_POWEROFF : MACHINE_HALT);

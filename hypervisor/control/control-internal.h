@@ -20,6 +20,10 @@ int must_check control_copy_in(void *to, size_t known, uint64_t arg, size_t byte
 /* Copy it back, as much as the caller has room for. 0 or -EFAULT. */
 int must_check control_copy_out(uint64_t arg, size_t bytes, const void *from, size_t known);
 
+/* An entry into a list of the caller, whose entries are of `entry_bytes` as it knows them: cut, or filled with zeroes, to that size. 0 or -EFAULT. */
+int must_check control_entry_copy_out(uint64_t to, uint32_t entry_bytes, const void *from, size_t known);
+bool control_entry_size_ok(uint32_t entry_bytes);
+
 /* The domain, with a reference: 0; -ESRCH if there is none, or it is dying. Pair: domain_put. */
 int must_check control_domain_find(uint32_t domid, struct domain **d);
 
@@ -63,3 +67,21 @@ long control_sched_set(uint64_t arg, size_t bytes);
 long control_trace_start(uint64_t arg, size_t bytes);
 long control_trace_stop(uint64_t arg, size_t bytes);
 long control_trace_info(uint64_t arg, size_t bytes);
+
+/* block-ops.c */
+long control_disk_list(uint64_t arg, size_t bytes);
+long control_disk_module_list(uint64_t arg, size_t bytes);
+long control_disk_param_list(uint64_t arg, size_t bytes);
+long control_disk_use(uint64_t arg, size_t bytes);
+long control_disk_get(uint64_t arg, size_t bytes);
+long control_disk_set(uint64_t arg, size_t bytes);
+long control_disk_model(uint64_t arg, size_t bytes);
+long control_disk_record(uint64_t arg, size_t bytes);
+long control_disk_record_read(uint64_t arg, size_t bytes);
+long control_vbd_create(uint64_t arg, size_t bytes);
+long control_vbd_destroy(uint64_t arg, size_t bytes);
+long control_vbd_connect(uint64_t arg, size_t bytes);
+long control_vbd_disconnect(uint64_t arg, size_t bytes);
+long control_vbd_limits(uint64_t arg, size_t bytes);
+long control_vbd_list(uint64_t arg, size_t bytes);
+long control_vbd_extents(uint64_t arg, size_t bytes);

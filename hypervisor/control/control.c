@@ -51,6 +51,22 @@ static const control_fn control_table[] = {
     [COLLET_OP_TRACE_START] = control_trace_start,
     [COLLET_OP_TRACE_STOP] = control_trace_stop,
     [COLLET_OP_TRACE_INFO] = control_trace_info,
+    [COLLET_OP_DISK_LIST] = control_disk_list,
+    [COLLET_OP_DISK_MODULE_LIST] = control_disk_module_list,
+    [COLLET_OP_DISK_PARAM_LIST] = control_disk_param_list,
+    [COLLET_OP_DISK_USE] = control_disk_use,
+    [COLLET_OP_DISK_GET] = control_disk_get,
+    [COLLET_OP_DISK_SET] = control_disk_set,
+    [COLLET_OP_DISK_MODEL] = control_disk_model,
+    [COLLET_OP_DISK_RECORD] = control_disk_record,
+    [COLLET_OP_DISK_RECORD_READ] = control_disk_record_read,
+    [COLLET_OP_VBD_CREATE] = control_vbd_create,
+    [COLLET_OP_VBD_DESTROY] = control_vbd_destroy,
+    [COLLET_OP_VBD_CONNECT] = control_vbd_connect,
+    [COLLET_OP_VBD_DISCONNECT] = control_vbd_disconnect,
+    [COLLET_OP_VBD_LIMITS] = control_vbd_limits,
+    [COLLET_OP_VBD_LIST] = control_vbd_list,
+    [COLLET_OP_VBD_EXTENTS] = control_vbd_extents,
 };
 
 /* Whether guest memory is all zero: 0, -E2BIG, -EFAULT. */

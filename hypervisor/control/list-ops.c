@@ -7,6 +7,7 @@
 #include "control-internal.h"
 
 #include "alloc.h"
+#include "block.h"
 #include "cpu.h"
 #include "fpu.h"
 #include "grant.h"
@@ -20,8 +21,7 @@
 
 #define ENTRY_MIN 8u /* the number comes first */
 
-/* An entry into the caller's array: cut, or filled with zeroes, to the size that the caller knows. */
-static int entry_copy_out(uint64_t to, uint32_t entry_bytes, const void *from, size_t known)
+int control_entry_copy_out(uint64_t to, uint32_t entry_bytes, const void *from, size_t known)
 {
     static const char zeroes[64];
     size_t n = min((size_t)entry_bytes, known), at;
@@ -34,7 +34,7 @@ static int entry_copy_out(uint64_t to, uint32_t entry_bytes, const void *from, s
     return 0;
 }
 
-static bool entry_size_ok(uint32_t entry_bytes)
+bool control_entry_size_ok(uint32_t entry_bytes)
 {
     return entry_bytes >= ENTRY_MIN && entry_bytes <= PAGE_SIZE;
 }
@@ -64,7 +64,7 @@ static uint64_t hypervisor_bytes(const struct domain *d, uint32_t vcpus)
 
     for (unsigned int i = 0; i < ARRAY_SIZE(d->events.groups); i++)
         bytes += d->events.groups[i] != NULL ? PAGE_SIZE : 0;
-    return bytes + domain_grants_bytes(d) + d->shared_frames * PAGE_SIZE;
+    return bytes + domain_grants_bytes(d) + block_domain_bytes(d) + d->shared_frames * PAGE_SIZE;
 }
 
 /* d's vCPUs stay: domain_memory_enter. */
@@ -118,7 +118,7 @@ long control_domain_list(uint64_t arg, size_t bytes)
 
     if (rc != 0)
         return rc;
-    if (!entry_size_ok(a.entry_bytes) || a.pad != 0)
+    if (!control_entry_size_ok(a.entry_bytes) || a.pad != 0)
         return -EINVAL;
     room = a.count;
     id = a.first_domid;
@@ -129,7 +129,7 @@ long control_domain_list(uint64_t arg, size_t bytes)
         id = d->id + 1u;
         info_fill(d, &info);
         domain_put(d);
-        rc = entry_copy_out(a.buffer + (uint64_t)a.count * a.entry_bytes, a.entry_bytes, &info, sizeof(info));
+        rc = control_entry_copy_out(a.buffer + (uint64_t)a.count * a.entry_bytes, a.entry_bytes, &info, sizeof(info));
         preempt_point();
     }
     return rc != 0 ? rc : control_copy_out(arg, bytes, &a, sizeof(a));
@@ -157,7 +157,7 @@ static int vcpus_list(struct domain *d, struct collet_vcpu_list *a)
         if (d->vcpus[id] == NULL)
             continue;
         vcpu_fill(d->vcpus[id], &info);
-        rc = entry_copy_out(a->buffer + (uint64_t)a->count * a->entry_bytes, a->entry_bytes, &info, sizeof(info));
+        rc = control_entry_copy_out(a->buffer + (uint64_t)a->count * a->entry_bytes, a->entry_bytes, &info, sizeof(info));
         a->count++;
     }
     return rc;
@@ -171,7 +171,7 @@ long control_vcpu_list(uint64_t arg, size_t bytes)
 
     if (rc != 0)
         return rc;
-    if (!entry_size_ok(a.entry_bytes))
+    if (!control_entry_size_ok(a.entry_bytes))
         return -EINVAL;
     rc = control_domain_find(a.domid, &d);
     if (rc != 0)

@@ -13,6 +13,7 @@
 #include "alloc.h"
 #include "changes.h"
 #include "cpu.h"
+#include "block.h"
 #include "domain-internal.h"
 #include "guest-access.h"
 #include "lib/string.h"
@@ -515,6 +516,10 @@ void domain_destroy(struct domain *d)
         return;
     domain_pause(d);
     domain_settle(d);
+    while (!block_domain_destroy(d)) {
+        vcpu_yield();
+        preempt_point();
+    }
     domain_teardown(d);
 }
 
@@ -528,6 +533,11 @@ int domain_destroy_part(struct domain *d)
     else if (!__atomic_compare_exchange_n(&d->destroy_rests, &yes, false, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return -ESRCH; /* somebody else is at it */
     domain_settle(d);
+    if (!block_domain_destroy(d)) {
+        __atomic_store_n(&d->destroy_rests, true, __ATOMIC_RELEASE);
+        vcpu_yield();
+        return -EINTR;
+    }
     domain_let_go(d);
     if (!domain_memory_destroy(d, until_ns)) {
         __atomic_store_n(&d->destroy_rests, true, __ATOMIC_RELEASE);
@@ -585,7 +595,7 @@ static bool work_domain0(void)
 
 static bool work_destroy(struct domain *d)
 {
-    if (!domain_settled(d))
+    if (!domain_settled(d) || !block_domain_destroy(d))
         return false;
     work_domain = NULL;
     domain_teardown(d);

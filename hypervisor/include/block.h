@@ -15,5 +15,7 @@ void block_init(void);
  * Context: its vCPUs do not run; no lock held. Called by domain_destroy before its grants and memory go; false: call again later (a device answers in its time, or is reset after its time limit).
  */
 bool block_domain_destroy(struct domain *d);
+/* Each frame of d that the core holds through a grant, for the audit: rings, and data of requests under way. write: with the writable type. */
+void block_each_hold(struct domain *d, void (*each)(void *arg, mfn_t mfn, bool write), void *arg);
 /* What the core keeps for d's VBDs. */
 uint64_t block_domain_bytes(const struct domain *d);

@@ -8,6 +8,7 @@
  */
 #include "alloc.h"
 #include "cpu.h"
+#include "block.h"
 #include "domain.h"
 #include "frame-alloc.h"
 #include "lib/string.h"
@@ -82,6 +83,7 @@ static void count_domain(struct walk *w, struct domain *d)
     for_each_vcpu(d, v)
         count_vcpu(w, v);
     domain_grants_each_hold(d, count_hold, w);
+    block_each_hold(d, count_hold, w);
     for (n = d->frame_list; n != FRAME_LIST_END; n = frame_table[n].next) {
         uint64_t word = frame_table[n].word;
         enum frame_type type = frame_type_of(word);

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Whose turn it is: VBDs with something in their rings wait in one line, and each in its turn gives a small batch to the disks below. Responses are shown once a round, so that a burst of completions
+ * costs its guest one event. After "Xen and the Art of Virtualization" (SOSP 2003), section 3.3.5. Contract: block.h, vbd-internal.h.
+ */
+#include "vbd-internal.h"
+
+#include "alloc.h"
+#include "cpu.h"
+#include "time.h"
+
+#define BATCH 8u          /* requests of one VBD in its turn */
+#define TURNS_MAX 16u     /* in one run of the softirq: then guests get the CPU for a moment */
+#define PAUSE_NS 50000u
+
+static struct spinlock turn_lock = SPINLOCK_INIT; /* a leaf */
+static struct list_node turns = LIST_HEAD_INIT(turns), answers = LIST_HEAD_INIT(answers);
+static struct timer pause_timer[MAX_CPUS];
+static bool running[MAX_CPUS]; /* the softirq is at work on this CPU, and will look at both lists before it ends */
+
+static void want(struct vbd *vbd, struct list_node *list, struct list_node *node, bool *in)
+{
+    bool added = false;
+
+    if (READ_ONCE(*in))
+        return; /* whoever takes it off the list looks at the ring afterwards */
+    spin_lock(&turn_lock);
+    if (!*in) {
+        *in = true;
+        list_push_back(list, node);
+        __atomic_fetch_add(&vbd->users, 1, __ATOMIC_RELAXED);
+        added = true;
+    }
+    spin_unlock(&turn_lock);
+    if (added && !running[this_cpu_id()])
+        softirq_raise(SOFTIRQ_BLOCK);
+}
+
+void block_want_turn(struct vbd *vbd)
+{
+    want(vbd, &turns, &vbd->turn, &vbd->in_turn);
+}
+
+void block_want_answer(struct vbd *vbd)
+{
+    want(vbd, &answers, &vbd->answers, &vbd->in_answers);
+}
+
+void block_forget(struct vbd *vbd)
+{
+    spin_lock(&turn_lock);
+    if (vbd->in_turn) {
+        vbd->in_turn = false;
+        list_remove(&vbd->turn);
+        __atomic_fetch_sub(&vbd->users, 1, __ATOMIC_RELEASE);
+    }
+    if (vbd->in_answers) {
+        vbd->in_answers = false;
+        list_remove(&vbd->answers);
+        __atomic_fetch_sub(&vbd->users, 1, __ATOMIC_RELEASE);
+    }
+    spin_unlock(&turn_lock);
+}
+
+/* The first of a list, which stays its user: pair: users - 1. */
+static struct vbd *next_turn(void)
+{
+    struct vbd *vbd = NULL;
+
+    if (list_empty(&turns))
+        return NULL;
+    spin_lock(&turn_lock);
+    if (!list_empty(&turns)) {
+        vbd = list_first_entry(&turns, struct vbd, turn);
+        list_remove(&vbd->turn);
+        WRITE_ONCE(vbd->in_turn, false);
+    }
+    spin_unlock(&turn_lock);
+    return vbd;
+}
+
+static struct vbd *next_answer(void)
+{
+    struct vbd *vbd = NULL;
+
+    if (list_empty(&answers))
+        return NULL;
+    spin_lock(&turn_lock);
+    if (!list_empty(&answers)) {
+        vbd = list_first_entry(&answers, struct vbd, answers);
+        list_remove(&vbd->answers);
+        WRITE_ONCE(vbd->in_answers, false);
+    }
+    spin_unlock(&turn_lock);
+    return vbd;
+}
+
+static void answer_all(void)
+{
+    struct vbd *vbd;
+
+    while ((vbd = next_answer()) != NULL) {
+        ring_answer(vbd);
+        __atomic_fetch_sub(&vbd->users, 1, __ATOMIC_RELEASE);
+    }
+}
+
+/* false: there were more turns to take than is fair to whoever runs here. */
+static bool take_turns(void)
+{
+    for (unsigned int i = 0; i < TURNS_MAX; i++) {
+        struct vbd *vbd = next_turn();
+        enum ring_state state;
+
+        if (vbd == NULL)
+            return true;
+        state = ring_take(vbd, BATCH);
+        if (state == RING_MORE)
+            block_want_turn(vbd);
+        for (uint32_t s = 0; s < vbd->stream_count; s++)
+            disk_run(vbd->streams[s].disk);
+        __atomic_fetch_sub(&vbd->users, 1, __ATOMIC_RELEASE);
+    }
+    return list_empty(&turns);
+}
+
+static void block_softirq(void)
+{
+    uint32_t cpu = this_cpu_id();
+
+    running[cpu] = true;
+    compiler_barrier();
+    disks_poll();
+    if (!take_turns())
+        timer_set(&pause_timer[cpu], clock_now_ns() + PAUSE_NS);
+    answer_all();
+    running[cpu] = false;
+    compiler_barrier();
+    /* What came onto the lists from another CPU has raised the softirq there; what came from here after the last look is rare. */
+    if (!list_empty(&answers))
+        softirq_raise(SOFTIRQ_BLOCK);
+}
+
+static void pause_over(void *arg)
+{
+    (void)arg;
+    softirq_raise(SOFTIRQ_BLOCK);
+}
+
+void block_init(void)
+{
+    for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
+        timer_init(&pause_timer[cpu], pause_over, NULL, cpu);
+    softirq_register(SOFTIRQ_BLOCK, block_softirq);
+}
