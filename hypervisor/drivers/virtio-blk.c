@@ -305,9 +305,9 @@ static void config_interrupt(void *arg)
     if (d->notices < NOTICES_MAX && (wants_reset || sectors != d->dev.sectors)) {
         d->notices++;
         if (wants_reset)
-            log_warning("disk%u: the device asks to be reset", d->dev.id + 1);
+            log_warning("disk%u: the device asks to be reset", d->dev.id);
         else
-            log_info("disk%u: %lu sectors, before %lu", d->dev.id + 1, (unsigned long)sectors, (unsigned long)d->dev.sectors);
+            log_info("disk%u: %lu sectors, before %lu", d->dev.id, (unsigned long)sectors, (unsigned long)d->dev.sectors);
     }
     __atomic_store_n(&d->dev.sectors, sectors, __ATOMIC_RELAXED);
 }
@@ -397,10 +397,10 @@ static void limits_read(struct virtio_disk *d)
     dev->sectors_max = (uint32_t)(d->pages_max * SECTORS_OF_PAGE);
     dev->discard_sectors_max = has(d, FEATURE_DISCARD) ? virtio_config32(&d->virtio, CONFIG_DISCARD_SECTORS) : 0;
     dev->zeroes_sectors_max = has(d, FEATURE_WRITE_ZEROES) ? virtio_config32(&d->virtio, CONFIG_ZEROES_SECTORS) : 0;
-    dev->can_discard = dev->discard_sectors_max != 0;
-    dev->can_write_zeroes = dev->zeroes_sectors_max != 0;
-    dev->can_flush = has(d, FEATURE_FLUSH);
     dev->read_only = has(d, FEATURE_RO);
+    dev->can_discard = dev->discard_sectors_max != 0 && !dev->read_only;
+    dev->can_write_zeroes = dev->zeroes_sectors_max != 0 && !dev->read_only;
+    dev->can_flush = has(d, FEATURE_FLUSH);
 }
 
 /* The device is asked for its name and waited for, before anybody else uses it: also a proof that it works. */
@@ -458,7 +458,7 @@ static void disk_log(const struct virtio_disk *d)
     const struct blkdev *dev = &d->dev;
     const struct pci_function *f = d->virtio.pci;
 
-    log_info("disk%u: virtio-blk at %02x:%02x.%x, %lu MiB%s, %u queue%s of %u, %u pages a request%s%s%s", dev->id + 1, f->bus, f->slot, f->function,
+    log_info("disk%u: virtio-blk at %02x:%02x.%x, %lu MiB%s, %u queue%s of %u, %u pages a request%s%s%s", dev->id, f->bus, f->slot, f->function,
              (unsigned long)(dev->sectors >> 11), dev->read_only ? ", read-only" : "", dev->queues, dev->queues == 1 ? "" : "s", dev->depth / dev->queues,
              dev->segments_max, has(d, VIRTIO_FEATURE_INDIRECT) ? "" : ", no indirect descriptors", dev->serial_number[0] != '\0' ? ", serial " : "", dev->serial_number);
 }
