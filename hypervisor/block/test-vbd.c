@@ -572,7 +572,7 @@ START_TEST(producer_beyond_the_ring_ends_service)
     bound->notify(bound);
     run();
     ck_assert_uint_eq(ring->rsp_prod, 0);
-    ck_assert_int_eq(vbd_connect(&c), -EINVAL); /* its port is bound */
+    ck_assert_int_eq(vbd_connect(&c), -EALREADY);
     ck_assert_int_eq(vbd_disconnect(vbd), 0);
     ring->req_prod = 0;
     ck_assert_int_eq(vbd_connect(&c), 0);

@@ -356,6 +356,10 @@ long vbd_connect(const struct collet_vbd_connect *op)
 
     if (vbd == NULL)
         return -ENOENT;
+    if (READ_ONCE(vbd->ring.shared) != NULL) {
+        vbd_put(vbd);
+        return -EALREADY;
+    }
     io = heap_alloc(RING_SLOTS * sizeof(*io));
     if (io == NULL)
         goto out;

@@ -30,6 +30,7 @@ int cli_exit_of(int error)
 {
     switch (error) {
     case ESRCH:
+    case ENODEV:
     case ENOENT: return CLI_NO_SUCH;
     case EPERM:
     case EACCES: return CLI_NOT_PERMITTED;
@@ -204,36 +205,64 @@ int cli_parse_count(struct cli *cli, const char *what, const char *text, unsigne
 
 /* ---- Words to a command ---- */
 
+/* How many of the words a command's name is, if they begin with it; 0: they do not. */
+static int name_matches(const char *name, char **words, int count)
+{
+    for (int i = 0; i < count; i++) {
+        size_t length = strcspn(name, " ");
+
+        if (strlen(words[i]) != length || memcmp(words[i], name, length) != 0)
+            return 0;
+        name += length;
+        if (*name++ == 0)
+            return i + 1;
+    }
+    return 0;
+}
+
+/* The longest name wins: "daemon stop" goes before "daemon". */
 const struct cli_command *cli_command_find(char **words, int count, int *used)
 {
     const struct cli_command *found = NULL;
 
+    *used = 0;
     for (const struct cli_command *const *c = cli_commands; *c != NULL; c++) {
-        const char *space = strchr((*c)->name, ' ');
-        size_t first = space != NULL ? (size_t)(space - (*c)->name) : strlen((*c)->name);
+        int n = name_matches((*c)->name, words, count);
 
-        if (count < (space != NULL ? 2 : 1) || strlen(words[0]) != first || memcmp(words[0], (*c)->name, first) != 0)
-            continue;
-        /* "daemon stop" goes before "daemon". */
-        if (space == NULL && found == NULL) {
+        if (n > *used) {
+            *used = n;
             found = *c;
-            *used = 1;
-        } else if (space != NULL && strcmp(space + 1, words[1]) == 0) {
-            found = *c;
-            *used = 2;
         }
     }
     return found;
 }
 
-bool cli_command_is_group(const char *word)
+bool cli_command_is_group(const char *words)
 {
-    size_t length = strlen(word);
+    size_t length = strlen(words);
 
     for (const struct cli_command *const *c = cli_commands; *c != NULL; c++)
-        if (strncmp((*c)->name, word, length) == 0 && (*c)->name[length] == ' ')
+        if (strncmp((*c)->name, words, length) == 0 && (*c)->name[length] == ' ')
             return true;
     return false;
+}
+
+int cli_command_group(char **words, int count, char group[64])
+{
+    char text[64] = "";
+    int depth = 0;
+
+    group[0] = 0;
+    for (int i = 0; i < count && i < 3; i++) {
+        size_t length = strlen(text);
+
+        snprintf(text + length, sizeof(text) - length, "%s%s", i > 0 ? " " : "", words[i]);
+        if (!cli_command_is_group(text))
+            break;
+        memcpy(group, text, sizeof(text));
+        depth = i + 1;
+    }
+    return depth;
 }
 
 const char *cli_option(const struct cli_args *args, const char *name)
@@ -334,19 +363,20 @@ static int take_arguments(struct cli *cli, const struct cli_command *command, ch
 static int unknown_command(struct cli *cli, char **words, int count)
 {
     const char *names[128], *near;
+    char group[64], all[128];
+    int depth = cli_command_group(words, count, group);
     size_t known = 0;
-    char both[128];
 
     for (const struct cli_command *const *c = cli_commands; *c != NULL && known < 128; c++)
         if ((*c)->name[0] != '_')
             names[known++] = (*c)->name;
-    snprintf(both, sizeof(both), "%s%s%s", words[0], count > 1 ? " " : "", count > 1 ? words[1] : "");
-    near = cli_nearest(both, names, known);
+    snprintf(all, sizeof(all), "%s%s%s", depth > 0 ? group : words[0], count > 1 ? " " : "", depth > 0 && depth < count ? words[depth] : count > 1 ? words[1] : "");
+    near = cli_nearest(all, names, known);
     if (near == NULL)
         near = cli_nearest(words[0], names, known);
     if (near != NULL)
-        return cli_fail(cli, CLI_USAGE, "EINVAL", "no command '%s'; did you mean: collet %s?", cli_command_is_group(words[0]) ? both : words[0], near);
-    return cli_fail(cli, CLI_USAGE, "EINVAL", "no command '%s'; `collet help` lists them", words[0]);
+        return cli_fail(cli, CLI_USAGE, "EINVAL", "no command '%s'; did you mean: collet %s?", depth > 0 ? all : words[0], near);
+    return cli_fail(cli, CLI_USAGE, "EINVAL", "no command '%s'; `collet help` lists them", depth > 0 ? all : words[0]);
 }
 
 static bool wants_help(char **words, int count)
@@ -361,7 +391,8 @@ static int run_words(struct cli *cli, char **words, int count)
 {
     const struct cli_command *command;
     struct cli_args args;
-    int used, exit;
+    char group[64];
+    int used, exit, depth;
 
     if (count == 0) {
         cli_help_all(cli->err);
@@ -372,9 +403,10 @@ static int run_words(struct cli *cli, char **words, int count)
     if (strcmp(words[0], "--version") == 0)
         words[0] = "version";
     command = cli_command_find(words, count, &used);
-    if (command == NULL && cli_command_is_group(words[0]) && (count == 1 || wants_help(words, count))) {
-        cli_help_group(count == 1 ? cli->err : cli->out, words[0]);
-        return count == 1 ? CLI_USAGE : CLI_OK;
+    depth = cli_command_group(words, count, group);
+    if (command == NULL && depth > 0 && (count == depth || wants_help(words, count))) {
+        cli_help_group(count == depth ? cli->err : cli->out, group);
+        return count == depth ? CLI_USAGE : CLI_OK;
     }
     if (command == NULL)
         return unknown_command(cli, words, count);

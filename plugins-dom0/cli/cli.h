@@ -53,7 +53,7 @@ struct cli {
 };
 
 struct cli_command {
-    const char *name;                 /* one word, or two: "sched use" */
+    const char *name;                 /* one to three words: "sched use" */
     const char *arguments;            /* for the help: "DOMAIN..." */
     const char *summary;              /* one line */
     const char *description;          /* paragraphs, or NULL */
@@ -73,8 +73,10 @@ int cli_main(int argc, char **argv, FILE *out, FILE *err);
 /* ---- Commands and options (cli.c, help.c) ---- */
 /* The command that the words begin with; *used: how many they are. NULL: none. */
 const struct cli_command *cli_command_find(char **words, int count, int *used);
-/* Whether some command is of the form "<word> ...". */
-bool cli_command_is_group(const char *word);
+/* Whether some command is of the form "<words> ...". */
+bool cli_command_is_group(const char *words);
+/* The longest group that the words begin with, "disk sched" for instance, in `group`: of how many words it is; 0: of none. */
+int cli_command_group(char **words, int count, char group[64]);
 /* Value of an option, NULL if it was not given. */
 const char *cli_option(const struct cli_args *args, const char *name);
 static inline bool cli_flag(const struct cli_args *args, const char *name)

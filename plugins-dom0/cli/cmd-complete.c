@@ -2,9 +2,11 @@
 /*
  * `collet __complete`: what the shell's completion asks. Nothing is ever said on failure: a missing hypervisor or daemon completes to nothing.
  *     __complete KIND            names of a kind: commands domains targets modules plugins plugin-files params settings kinds formats cpus
+ *                        disks disk-modules disk-params disk-settings vbds drives
  *     __complete words WORD...   what can stand in place of the last WORD; the line "@files" stands for files
  * Tests: test-cli.c.
  */
+#include "block.h"
 #include "client.h"
 #include "commands.h"
 
@@ -24,17 +26,23 @@ static void complete_commands(struct cli *cli, char **words, int at)
     char last[64] = "";
 
     for (const struct cli_command *const *c = cli_commands; *c != NULL; c++) {
-        char name[64], *second;
+        const char *name = (*c)->name;
+        char word[64];
+        int i;
 
-        snprintf(name, sizeof(name), "%s", (*c)->name);
-        second = strchr(name, ' ');
-        if (second != NULL)
-            *second++ = 0;
-        if (name[0] == '_' || (at == 1 && (second == NULL || strcmp(words[0], name) != 0)))
+        for (i = 0; i < at && *name != 0; i++) {
+            size_t length = strcspn(name, " ");
+
+            if (strlen(words[i]) != length || memcmp(words[i], name, length) != 0)
+                break;
+            name += length + (name[length] != 0);
+        }
+        if (i < at || *name == 0 || *name == '_')
             continue;
-        if (strcmp(at == 1 ? second : name, last) != 0)
-            say(cli, words[at], at == 1 ? second : name);
-        snprintf(last, sizeof(last), "%s", at == 1 ? second : name);
+        snprintf(word, sizeof(word), "%.*s", (int)strcspn(name, " "), name);
+        if (strcmp(word, last) != 0)
+            say(cli, words[at], word);
+        memcpy(last, word, sizeof(last));
     }
 }
 
@@ -69,6 +77,58 @@ static void complete_params(struct cli *cli, const char *prefix, const char *end
         say(cli, prefix, word);
     }
     free(params);
+}
+
+static void complete_disks(struct cli *cli, const char *prefix)
+{
+    struct collet_disk_info *disks = NULL;
+    int count = cli_open(cli) == 0 ? collet_disk_list(cli->collet, &disks) : 0;
+
+    for (int i = 0; i < count; i++)
+        say(cli, prefix, disks[i].name);
+    free(disks);
+}
+
+static void complete_disk_modules(struct cli *cli, const char *prefix)
+{
+    struct collet_sched_module *modules = NULL;
+    int count = cli_open(cli) == 0 ? collet_disk_module_list(cli->collet, &modules) : 0;
+
+    for (int i = 0; i < count; i++)
+        say(cli, prefix, modules[i].name);
+    free(modules);
+}
+
+/* Of the modules that order a disk now. */
+static void complete_disk_params(struct cli *cli, const char *prefix, const char *end)
+{
+    struct collet_sched_module *modules = NULL;
+    int count = cli_open(cli) == 0 ? collet_disk_module_list(cli->collet, &modules) : 0;
+    char word[COLLET_NAME_MAX + 2];
+
+    for (int i = 0; i < count; i++) {
+        struct collet_sched_param *params = NULL;
+        int n = modules[i].active != 0 ? collet_disk_param_list(cli->collet, modules[i].name, &params) : 0;
+
+        for (int j = 0; j < n; j++) {
+            snprintf(word, sizeof(word), "%s%s", params[j].name, end);
+            say(cli, prefix, word);
+        }
+        free(params);
+    }
+    free(modules);
+}
+
+static void complete_vbds(struct cli *cli, const char *prefix)
+{
+    struct vbd_list list;
+    char name[VBD_NAME_BYTES];
+
+    if (vbd_list_load(cli, &list) != 0)
+        return;
+    for (int i = 0; i < list.count; i++)
+        say(cli, prefix, vbd_name(name, &list, &list.vbds[i]));
+    vbd_list_free(&list);
 }
 
 static void complete_plugins(struct cli *cli, const char *prefix)
@@ -120,12 +180,25 @@ static void complete_kind(struct cli *cli, const char *kind, const char *prefix)
 {
     static const char *const kinds[] = { "default",         "all",   "switch", "wake",      "block", "migrate", "hypercall",
                                          "hypercall-enter", "fault", "event",  "sched-use", NULL };
+    static const char *const drives[] = { "hp97560", "none", NULL };
     static const char *const formats[] = { "perfetto", "chrome", "csv", "text", NULL };
 
     if (strcmp(kind, "domains") == 0 || strcmp(kind, "targets") == 0)
         complete_domains(cli, prefix);
     if (strcmp(kind, "modules") == 0)
         complete_modules(cli, prefix);
+    if (strcmp(kind, "disks") == 0)
+        complete_disks(cli, prefix);
+    if (strcmp(kind, "disk-modules") == 0)
+        complete_disk_modules(cli, prefix);
+    if (strcmp(kind, "disk-params") == 0)
+        complete_disk_params(cli, prefix, "");
+    if (strcmp(kind, "disk-settings") == 0)
+        complete_disk_params(cli, prefix, "=");
+    if (strcmp(kind, "vbds") == 0)
+        complete_vbds(cli, prefix);
+    if (strcmp(kind, "drives") == 0)
+        complete_list(cli, prefix, drives);
     if (strcmp(kind, "plugins") == 0)
         complete_plugins(cli, prefix);
     if (strcmp(kind, "plugin-files") == 0)
@@ -173,6 +246,8 @@ static bool complete_option_value(struct cli *cli, const struct cli_command *com
             complete_kind(cli, "files", prefix);
         if (strcmp(o->value, "FORMAT") == 0)
             complete_kind(cli, "formats", prefix);
+        if (strcmp(o->value, "VBD") == 0)
+            complete_kind(cli, "vbds", prefix);
         if (strcmp(o->value, "KINDS") == 0)
             complete_kind(cli, "kinds", prefix);
         return true;
@@ -194,11 +269,11 @@ static void complete_words(struct cli *cli, char **words, int count)
 {
     const struct cli_command *command;
     const char *last = words[count - 1];
-    char kind[32];
+    char kind[32], group[64];
     int used, place = 0;
 
     command = cli_command_find(words, count - 1, &used);
-    if (count == 1 || (count == 2 && cli_command_is_group(words[0]))) {
+    if (count == 1 || cli_command_group(words, count - 1, group) == count - 1) {
         complete_commands(cli, words, count - 1);
         if (count == 1 || command == NULL)
             return;

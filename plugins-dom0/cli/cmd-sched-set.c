@@ -50,26 +50,6 @@ static int check_scope(struct cli *cli, const struct sched_params *p, const stru
                     sched_scopes_text(param->scopes));
 }
 
-static int parse_value(struct cli *cli, const struct collet_sched_param *param, const char *text, uint64_t *value)
-{
-    static const char *const such_as[] = { "a number", "a time such as 10ms, 500us or 1s", "yes or no" };
-    char least[FORMAT_BYTES], most[FORMAT_BYTES];
-    int rc;
-
-    if (param->type == COLLET_PARAM_NS)
-        rc = parse_duration_ns(text, value);
-    else if (param->type == COLLET_PARAM_BOOL)
-        rc = parse_bool(text, value);
-    else
-        rc = parse_u64(text, value);
-    if (rc == -EINVAL)
-        return cli_fail(cli, CLI_USAGE, "EINVAL", "%s: '%s' is not %s", param->name, text, such_as[param->type < 3 ? param->type : 0]);
-    if (rc != 0 || *value < param->minimum || *value > param->maximum)
-        return cli_fail(cli, CLI_FAILED, "ERANGE", "%s: %s is out of range; from %s to %s", param->name, text, sched_value_format(least, param, param->minimum),
-                        sched_value_format(most, param, param->maximum));
-    return 0;
-}
-
 static int parse_setting(struct cli *cli, const struct sched_params *p, const char *word, const struct collet_sched_value *target,
                          struct collet_sched_value *value)
 {
@@ -87,7 +67,7 @@ static int parse_setting(struct cli *cli, const struct sched_params *p, const ch
         return exit;
     *value = *target;
     memcpy(value->name, param->name, sizeof(value->name));
-    return parse_value(cli, param, equals + 1, &value->value);
+    return sched_value_parse(cli, param, equals + 1, &value->value);
 }
 
 static json_t *values_json(const struct sched_params *p, const struct collet_sched_value *values, int count)

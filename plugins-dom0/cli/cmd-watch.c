@@ -24,8 +24,8 @@ struct watch {
 
 static const char *kind_name(uint32_t kind)
 {
-    static const char *const names[] = { "",        "created",    "unpaused",   "paused",    "shut-down",  "destroyed",
-                                         "renamed", "memory-max", "sched-used", "sched-set", "sched-fault" };
+    static const char *const names[] = { "",          "created",    "unpaused",    "paused",    "shut-down",  "destroyed",   "renamed",       "memory-max",
+                                         "sched-used", "sched-set", "sched-fault", "disk-used", "disk-fault", "vbd-created", "vbd-destroyed", "vbd-broken" };
 
     return kind < sizeof(names) / sizeof(*names) && kind != 0 ? names[kind] : "unknown";
 }
@@ -35,6 +35,10 @@ static void describe(const struct collet_change *c, char *to, size_t bytes)
     switch (c->kind) {
     case COLLET_CHANGE_DOMAIN_SHUT_DOWN: snprintf(to, bytes, "%s: %s", c->text, domain_shutdown_reason((uint32_t)c->value)); break;
     case COLLET_CHANGE_MEMORY_MAX: snprintf(to, bytes, "%s: %" PRIu64 " MiB", c->text, c->value / 256); break;
+    case COLLET_CHANGE_VBD_CREATED:
+    case COLLET_CHANGE_VBD_DESTROYED:
+    case COLLET_CHANGE_VBD_BROKEN: snprintf(to, bytes, "VBD %" PRIu64 "%s%s", c->value, c->text[0] != 0 ? ": " : "", c->text); break;
+    case COLLET_CHANGE_DISK_USED:
     case COLLET_CHANGE_SCHED_USED: snprintf(to, bytes, "%s%s", c->text, c->value != 0 ? ", because the last one failed" : ""); break;
     case COLLET_CHANGE_SCHED_SET:
         snprintf(to, bytes, "%s%s%" PRIu64 " parameter%s", c->text, c->text[0] != 0 ? ": " : "", c->value, c->value == 1 ? "" : "s");
@@ -61,7 +65,7 @@ static void print_change(struct cli *cli, const struct watch *w, const struct co
     strftime(date, sizeof(date), "%H:%M:%S", gmtime(&at));
     if (c->domid != ~0u)
         snprintf(domain, sizeof(domain), "%" PRIu32, c->domid);
-    fprintf(cli->out, "%s.%03u  %-11s  %5s  %s\n", date, (unsigned int)((w->wall_base_ns + c->time_ns) / 1000000 % 1000), kind_name(c->kind), domain, text);
+    fprintf(cli->out, "%s.%03u  %-13s  %5s  %s\n", date, (unsigned int)((w->wall_base_ns + c->time_ns) / 1000000 % 1000), kind_name(c->kind), domain, text);
     fflush(cli->out);
 }
 
@@ -156,8 +160,8 @@ static const struct cli_option watch_options[] = {
 const struct cli_command cmd_watch = {
     .name = "watch",
     .arguments = "",
-    .summary = "Print changes of domains and schedulers as they come",
-    .description = "Created, paused, shut down, destroyed, renamed; scheduler used, set, failed. With --json a line each.",
+    .summary = "Print changes of domains, schedulers and disks as they come",
+    .description = "Created, paused, shut down, destroyed, renamed; scheduler used, set, failed; disk module used, failed;\nVBD created, destroyed, broken. With --json a line each.",
     .examples = "  collet watch\n  collet watch --all --timeout 0.1\n  collet watch --json | jq --unbuffered 'select(.kind == \"shut-down\")'",
     .options = watch_options,
     .complete = "none",

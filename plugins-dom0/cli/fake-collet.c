@@ -3,6 +3,7 @@
  * libcollet's functions, answered from struct fake. Only what the command uses. See fake-collet.h.
  */
 #include "fake-collet.h"
+#include "fake-handle.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,9 +12,6 @@
 
 struct fake fake;
 
-struct collet {
-    const char *error;
-};
 
 static const struct collet_sched_param bvt_params[] = {
     { "weight", "share of the CPU, relative to others", COLLET_PARAM_UINT, 7, 1, 65535, 256 },
@@ -98,16 +96,17 @@ void fake_reset(void)
     add_change(COLLET_CHANGE_DOMAIN_CREATED, 3, 0, "web");
     add_change(COLLET_CHANGE_DOMAIN_SHUT_DOWN, 12, 3, "a-name");
     add_change(COLLET_CHANGE_SCHED_USED, ~0u, 1, "rr");
+    add_change(COLLET_CHANGE_DISK_USED, ~0u, 1, "disk0: fifo");
+    add_change(COLLET_CHANGE_DISK_FAULT, ~0u, 0, "disk0: mine: answered nobody");
+    add_change(COLLET_CHANGE_VBD_CREATED, 3, 2, "root");
+    add_change(COLLET_CHANGE_VBD_DESTROYED, 3, 2, "");
+    add_change(COLLET_CHANGE_VBD_BROKEN, 3, 2, "producer index out of range");
+    fake_block_reset();
     fake.log = "(collet) one\n(collet) two\n(collet) three \033[2J\n";
 }
 
 /* ---- collet.h ---- */
 
-static int fail(struct collet *c, int rc, const char *why)
-{
-    c->error = why;
-    return rc;
-}
 
 int collet_open(struct collet **handle)
 {
@@ -177,15 +176,6 @@ int collet_changes(struct collet *c, uint64_t *last, struct collet_change *recor
     while (*last < (uint64_t)fake.change_count && n < room)
         records[n++] = fake.changes[(*last)++];
     return (int)n;
-}
-
-static void *copy(const void *from, size_t bytes)
-{
-    void *to = malloc(bytes + 1);
-
-    if (to != NULL)
-        memcpy(to, from, bytes);
-    return to;
 }
 
 int collet_domains(struct collet *c, struct collet_domain_info **domains)

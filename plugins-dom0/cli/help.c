@@ -60,10 +60,10 @@ void cli_help_group(FILE *out, const char *group)
 
 void cli_help_all(FILE *out)
 {
-    fputs("Usage: collet COMMAND [OPTIONS] [WORDS]\n\nControls the domains, schedulers and plugins of a Collet machine, from Domain0.\n\n", out);
+    fputs("Usage: collet COMMAND [OPTIONS] [WORDS]\n\nControls the domains, schedulers, disks and plugins of a Collet machine, from Domain0.\n\n", out);
     list_commands(out, NULL);
     fputs("\nA DOMAIN is a name or a number. Every command takes --json and --help.\n"
-          "Exit codes: 0 done, 1 failed, 2 usage, 3 no such domain, module or plugin,\n"
+          "Exit codes: 0 done, 1 failed, 2 usage, 3 no such domain, disk, module or plugin,\n"
           "            4 not permitted or not in Domain0, 5 colletd does not run, 6 timed out.\n",
           out);
 }
@@ -82,6 +82,7 @@ static int help_run(struct cli *cli, const struct cli_args *args)
 {
     const struct cli_command *command;
     json_t *list = json_array();
+    char group[64];
     int used;
 
     for (const struct cli_command *const *c = cli_commands; *c != NULL; c++)
@@ -97,8 +98,8 @@ static int help_run(struct cli *cli, const struct cli_args *args)
     command = cli_command_find(args->words, args->count, &used);
     if (command != NULL)
         cli_help_command(cli->out, command);
-    else if (cli_command_is_group(args->words[0]))
-        cli_help_group(cli->out, args->words[0]);
+    else if (cli_command_group(args->words, args->count, group) > 0)
+        cli_help_group(cli->out, group);
     else
         return cli_fail(cli, CLI_USAGE, "EINVAL", "no command '%s'; `collet help` lists them", args->words[0]);
     return CLI_OK;
@@ -110,6 +111,6 @@ const struct cli_command cmd_help = {
     .summary = "List the commands, or explain one",
     .examples = "  collet help\n  collet help sched set",
     .complete = "commands",
-    .most = 2,
+    .most = 3,
     .run = help_run,
 };

@@ -5,6 +5,7 @@
  */
 #include "sched-params.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -20,6 +21,26 @@ const char *sched_value_format(char to[FORMAT_BYTES], const struct collet_sched_
     return to;
 }
 
+int sched_value_parse(struct cli *cli, const struct collet_sched_param *param, const char *text, uint64_t *value)
+{
+    static const char *const such_as[] = { "a number", "a time such as 10ms, 500us or 1s", "yes or no" };
+    char least[FORMAT_BYTES], most[FORMAT_BYTES];
+    int rc;
+
+    if (param->type == COLLET_PARAM_NS)
+        rc = parse_duration_ns(text, value);
+    else if (param->type == COLLET_PARAM_BOOL)
+        rc = parse_bool(text, value);
+    else
+        rc = parse_u64(text, value);
+    if (rc == -EINVAL)
+        return cli_fail(cli, CLI_USAGE, "EINVAL", "%s: '%s' is not %s", param->name, text, such_as[param->type < 3 ? param->type : 0]);
+    if (rc != 0 || *value < param->minimum || *value > param->maximum)
+        return cli_fail(cli, CLI_FAILED, "ERANGE", "%s: %s is out of range; from %s to %s", param->name, text, sched_value_format(least, param, param->minimum),
+                        sched_value_format(most, param, param->maximum));
+    return 0;
+}
+
 const char *sched_type_name(uint32_t type)
 {
     return type < 3 ? type_names[type] : "unknown";
@@ -30,7 +51,7 @@ int sched_params_load(struct cli *cli, struct sched_params *p)
     struct collet_sched_status status;
     int exit = cli_open(cli), rc;
 
-    *p = (struct sched_params){ 0 };
+    *p = (struct sched_params){ .what = "scheduler", .shown_by = "sched show" };
     if (exit != 0)
         return exit;
     rc = collet_sched_status(cli->collet, &status);
@@ -65,9 +86,9 @@ const struct collet_sched_param *sched_params_find(struct cli *cli, const struct
     snprintf(word, sizeof(word), "%.*s", (int)length, name);
     near = cli_nearest(word, names, known);
     if (near != NULL)
-        cli_fail(cli, CLI_NO_SUCH, "ENOENT", "scheduler %s has no parameter '%s'; did you mean %s?", p->module, word, near);
+        cli_fail(cli, CLI_NO_SUCH, "ENOENT", "%s %s has no parameter '%s'; did you mean %s?", p->what, p->module, word, near);
     else
-        cli_fail(cli, CLI_NO_SUCH, "ENOENT", "scheduler %s has no parameter '%s'; `collet sched show` lists them", p->module, word);
+        cli_fail(cli, CLI_NO_SUCH, "ENOENT", "%s %s has no parameter '%s'; `collet %s` lists them", p->what, p->module, word, p->shown_by);
     return NULL;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the scheduler module in charge lets one set, for the commands `collet sched show`, `get` and `set`.
+ * What a module in charge lets one set, for the commands `collet sched show`, `get` and `set`, and those of `collet disk`.
  * Tests: test-cli.c.
  */
 #pragma once
@@ -12,6 +12,7 @@ struct sched_params {
     struct collet_sched_param *list; /* free() */
     int count;
     char module[COLLET_NAME_MAX]; /* whose they are */
+    const char *what, *shown_by;  /* "scheduler", "sched show": for sentences */
 };
 
 /* 0 or an exit code, with the failure said. */
@@ -21,5 +22,7 @@ const struct collet_sched_param *sched_params_find(struct cli *cli, const struct
 bool sched_param_is(const struct collet_sched_param *p, const char *word, size_t length);
 /* As `sched set` takes it. */
 const char *sched_value_format(char to[FORMAT_BYTES], const struct collet_sched_param *p, uint64_t value);
+/* The text of a value that is within the parameter's range: 0, or an exit code with the failure said. */
+int sched_value_parse(struct cli *cli, const struct collet_sched_param *param, const char *text, uint64_t *value);
 const char *sched_type_name(uint32_t type);
 const char *sched_scopes_text(uint32_t scopes);

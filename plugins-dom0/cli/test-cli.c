@@ -329,9 +329,14 @@ END_TEST
 START_TEST(watch_prints_what_is_kept_and_what_comes)
 {
     ck_assert_int_eq(run("watch --all -n 2"), 0);
-    ck_assert_str_eq(said, "22:13:20.001  created          3  web\n22:13:20.002  shut-down       12  a-name: crash\n");
+    ck_assert_str_eq(said, "22:13:20.001  created            3  web\n22:13:20.002  shut-down         12  a-name: crash\n");
     ck_assert_int_eq(run("watch --all --timeout 0.01"), 0);
     ck_assert_ptr_nonnull(strstr(said, "rr, because the last one failed"));
+    ck_assert_ptr_nonnull(strstr(said, "disk-used          -  disk0: fifo, because the last one failed\n"));
+    ck_assert_ptr_nonnull(strstr(said, "disk-fault         -  disk0: mine: answered nobody\n"));
+    ck_assert_ptr_nonnull(strstr(said, "vbd-created        3  VBD 2: root\n"));
+    ck_assert_ptr_nonnull(strstr(said, "vbd-destroyed      3  VBD 2\n"));
+    ck_assert_ptr_nonnull(strstr(said, "vbd-broken         3  VBD 2: producer index out of range\n"));
     ck_assert_int_eq(run("watch --timeout 0.01"), 0);
     ck_assert_str_eq(said, "");
     ck_assert_int_eq(run("watch -n 1 --timeout 0.01"), 6);
@@ -375,6 +380,16 @@ START_TEST(completion_knows_what_can_follow)
     } cases[] = { { "__complete words lis", "list\n" },
                   { "__complete words sched u", "use\n" },
                   { "__complete words sched use r", "rr\n" },
+                  { "__complete words disk s", "show\nsched\nset\nstats\n" },
+                  { "__complete words disk sched ", "list\nuse\n" },
+                  { "__complete words disk sched u", "use\n" },
+                  { "__complete words disk sched use d", "disk0\ndisk1\n" },
+                  { "__complete words disk sched use disk0 f", "fifo\nfair\n" },
+                  { "__complete words disk set disk1 w", "weight=\n" },
+                  { "__complete words disk set disk1 --vbd w", "web/root\n" },
+                  { "__complete words disk model disk0 h", "hp97560\n" },
+                  { "__complete words disk record disk0 -w x", "@files\n" },
+                  { "__complete words vbd show d", "db/data\n" },
                   { "__complete words pause w", "web\n" },
                   { "__complete words pause web d", "db\n" },
                   { "__complete words sched set web we", "weight=\n" },
@@ -506,6 +521,18 @@ START_TEST(the_page_of_json_has_every_field)
                                          "top -n 1 -d 0.01 --json",
                                          "watch --all -n 2 --json",
                                          "info x --json",
+                                         "disk list --json",
+                                         "disk show disk0 --json",
+                                         "disk show disk1 --json",
+                                         "disk sched list --json",
+                                         "disk sched use disk0 fifo --json",
+                                         "disk get disk1 --json",
+                                         "disk get disk1 --vbd db/data --json",
+                                         "disk stats --json",
+                                         "disk model disk0 hp97560 --json",
+                                         "disk record disk0 --stop --json",
+                                         "vbd list --json",
+                                         "vbd show web/root --json",
                                          NULL };
     char *text = page("docs/reference/json.md");
 

@@ -20,18 +20,9 @@
 #define FRAMES_MIN 1024u /* 4 MiB: less than any PV kernel takes to begin */
 #define FRAMES_LIMIT (1ull << 31)
 
-struct reading {
-    const char *file;
-    const struct sched_catalog *catalog;
-    struct text_mistakes *mistakes;
-    struct definition *d;
-    bool sections_unknown; /* in a section that was refused: its entries are not told one by one */
-    unsigned int memory_line, maxmem_line;
-};
-
 struct key {
     const char *name;
-    void (*take)(struct reading *r, const char *key, const char *value, unsigned int line);
+    void (*take)(struct definition_reading *r, const char *key, const char *value, unsigned int line);
 };
 
 static const char *const action_names[] = {[ACTION_DESTROY] = "destroy", [ACTION_RESTART] = "restart", [ACTION_PRESERVE] = "preserve", NULL};
@@ -45,24 +36,29 @@ const char *definition_action_name(enum definition_action action)
 
 /* ---- The keys of [domain] ---- */
 
-static void take_name(struct reading *r, const char *key, const char *value, unsigned int line)
+const char *definition_name_wrong(const char *name)
 {
-    size_t length = strlen(value), i;
+    size_t length = strlen(name), i;
     bool number = true;
 
-    if (length == 0 || length >= COLLET_NAME_MAX) {
-        wrong(r, key, value, line, "a name of 1 to %d characters was expected", COLLET_NAME_MAX - 1);
-        return;
-    }
+    if (length == 0 || length >= COLLET_NAME_MAX)
+        return "a name of 1 to 31 characters was expected";
     for (i = 0; i < length; i++) {
-        if (!isalnum((unsigned char)value[i]) && strchr("._-+", value[i]) == NULL) {
-            wrong(r, key, value, line, "only letters, digits, '.', '_', '-' and '+' can be in a name");
-            return;
-        }
-        number = number && isdigit((unsigned char)value[i]);
+        if (!isalnum((unsigned char)name[i]) && strchr("._-+", name[i]) == NULL)
+            return "only letters, digits, '.', '_', '-' and '+' can be in a name";
+        number = number && isdigit((unsigned char)name[i]);
     }
-    if (number || value[0] == '.' || value[0] == '-') {
-        wrong(r, key, value, line, "%s", number ? "a name must not be a number: it would look like a domain's number" : "a name must begin with a letter, a digit, '_' or '+'");
+    if (number)
+        return "a name must not be a number: it would look like the number of one";
+    return name[0] == '.' || name[0] == '-' ? "a name must begin with a letter, a digit, '_' or '+'" : NULL;
+}
+
+static void take_name(struct definition_reading *r, const char *key, const char *value, unsigned int line)
+{
+    const char *bad = definition_name_wrong(value);
+
+    if (bad != NULL) {
+        wrong(r, key, value, line, "%s", bad);
         return;
     }
     if (strcmp(value, "Domain0") == 0 || strcmp(value, "Domain-0") == 0) {
@@ -72,7 +68,7 @@ static void take_name(struct reading *r, const char *key, const char *value, uns
     strcpy(r->d->name, value);
 }
 
-static void take_path(struct reading *r, const char *key, const char *value, unsigned int line, char **path)
+static void take_path(struct definition_reading *r, const char *key, const char *value, unsigned int line, char **path)
 {
     if (value[0] != '/') {
         wrong(r, key, value, line, "a path from the root was expected, like /boot/%s", strcmp(key, "kernel") == 0 ? "vmlinuz" : "initrd.img");
@@ -81,17 +77,17 @@ static void take_path(struct reading *r, const char *key, const char *value, uns
     *path = strdup(value);
 }
 
-static void take_kernel(struct reading *r, const char *key, const char *value, unsigned int line)
+static void take_kernel(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     take_path(r, key, value, line, &r->d->kernel);
 }
 
-static void take_ramdisk(struct reading *r, const char *key, const char *value, unsigned int line)
+static void take_ramdisk(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     take_path(r, key, value, line, &r->d->ramdisk);
 }
 
-static void take_cmdline(struct reading *r, const char *key, const char *value, unsigned int line)
+static void take_cmdline(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     if (strlen(value) > DEFINITION_CMDLINE_MAX) {
         wrong(r, key, value, line, "%zu bytes are too long for a kernel's command line: at most %u", strlen(value), DEFINITION_CMDLINE_MAX);
@@ -100,7 +96,7 @@ static void take_cmdline(struct reading *r, const char *key, const char *value, 
     r->d->cmdline = strdup(value);
 }
 
-static void take_size(struct reading *r, const char *key, const char *value, unsigned int line, uint64_t *frames)
+static void take_size(struct definition_reading *r, const char *key, const char *value, unsigned int line, uint64_t *frames)
 {
     int rc = text_size_frames(value, frames);
 
@@ -113,19 +109,19 @@ static void take_size(struct reading *r, const char *key, const char *value, uns
     *frames = 0;
 }
 
-static void take_memory(struct reading *r, const char *key, const char *value, unsigned int line)
+static void take_memory(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     r->memory_line = line;
     take_size(r, key, value, line, &r->d->frames);
 }
 
-static void take_maxmem(struct reading *r, const char *key, const char *value, unsigned int line)
+static void take_maxmem(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     r->maxmem_line = line;
     take_size(r, key, value, line, &r->d->frames_max);
 }
 
-static void take_vcpus(struct reading *r, const char *key, const char *value, unsigned int line)
+static void take_vcpus(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     uint64_t number;
 
@@ -136,13 +132,13 @@ static void take_vcpus(struct reading *r, const char *key, const char *value, un
     r->d->vcpus = (uint32_t)number;
 }
 
-static void take_cpus(struct reading *r, const char *key, const char *value, unsigned int line)
+static void take_cpus(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     if (text_cpus(value, &r->d->cpus) != 0)
         wrong(r, key, value, line, "a list of CPUs like 0-1,3 or all or ^2 was expected");
 }
 
-static void take_action(struct reading *r, const char *key, const char *value, unsigned int line, enum definition_action *action)
+static void take_action(struct definition_reading *r, const char *key, const char *value, unsigned int line, enum definition_action *action)
 {
     const char *near;
     unsigned int i;
@@ -156,17 +152,17 @@ static void take_action(struct reading *r, const char *key, const char *value, u
     wrong(r, key, value, line, "destroy, restart or preserve was expected%s%s%s", near != NULL ? " (" : "", near != NULL ? near : "", near != NULL ? "?)" : "");
 }
 
-static void take_on_poweroff(struct reading *r, const char *key, const char *value, unsigned int line)
+static void take_on_poweroff(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     take_action(r, key, value, line, &r->d->on_poweroff);
 }
 
-static void take_on_reboot(struct reading *r, const char *key, const char *value, unsigned int line)
+static void take_on_reboot(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     take_action(r, key, value, line, &r->d->on_reboot);
 }
 
-static void take_on_crash(struct reading *r, const char *key, const char *value, unsigned int line)
+static void take_on_crash(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     take_action(r, key, value, line, &r->d->on_crash);
 }
@@ -187,23 +183,26 @@ static const char *plugin_section(const char *key)
 }
 
 /* The plugin checks the value. */
-static void take_for_plugins(struct reading *r, const char *key, const char *value, unsigned int line)
+static void take_for_plugins(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     if (*value == '\0')
         wrong(r, key, value, line, "a value was expected");
 }
 
-static void refuse_xl(struct reading *r, const char *key, const char *value, unsigned int line)
+static void refuse_xl(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     wrong(r, key, value, line, "write it into cmdline: there is no key %s here", key);
 }
 
-static void refuse_device(struct reading *r, const char *key, const char *value, unsigned int line)
+static void refuse_device(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
-    wrong(r, key, value, line, "network and disk devices are not supported yet by this version");
+    if (strcmp(key, "disk") == 0)
+        wrong(r, key, value, line, "a disk has a section of its own: [vbd NAME] with a line like backing = lvm:vg0/%s", r->d->name[0] != '\0' ? r->d->name : "web");
+    else
+        wrong(r, key, value, line, "network devices are not supported yet by this version");
 }
 
-static void refuse_maxvcpus(struct reading *r, const char *key, const char *value, unsigned int line)
+static void refuse_maxvcpus(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     wrong(r, key, value, line, "a domain has `vcpus` vCPUs from the beginning; its kernel takes them up and down by itself");
 }
@@ -246,7 +245,7 @@ static const struct collet_sched_param *catalog_param_anywhere(const struct sche
     return param;
 }
 
-static void unknown_key(struct reading *r, const char *key, unsigned int line)
+static void unknown_key(struct definition_reading *r, const char *key, unsigned int line)
 {
     const char *names[KEYS_TOLD + 1], *near;
     const struct sched_catalog_module *module;
@@ -266,7 +265,7 @@ static void unknown_key(struct reading *r, const char *key, unsigned int line)
         text_mistake(r->mistakes, r->file, line, "%s: there is no such key; keys of plugins that are not listed in the reference belong into a section [plugin NAME]", key);
 }
 
-static void domain_entry(struct reading *r, const char *key, const char *value, unsigned int line)
+static void domain_entry(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     size_t i;
 
@@ -280,7 +279,7 @@ static void domain_entry(struct reading *r, const char *key, const char *value, 
 
 /* ---- [sched] ---- */
 
-static void unknown_param(struct reading *r, const char *key, unsigned int line)
+static void unknown_param(struct definition_reading *r, const char *key, unsigned int line)
 {
     const char *names[128], *near;
     unsigned int count = 0, i, j;
@@ -295,7 +294,7 @@ static void unknown_param(struct reading *r, const char *key, unsigned int line)
                  near != NULL ? " meant?" : "");
 }
 
-static void sched_entry(struct reading *r, const char *key, const char *value, unsigned int line)
+static void sched_entry(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
     const struct sched_catalog_module *module;
     const struct collet_sched_param *param = catalog_param_anywhere(r->catalog, key, &module);
@@ -323,7 +322,7 @@ static bool section_is(const char *section, const char *word)
     return strncmp(section, word, length) == 0 && (section[length] == '\0' || isspace((unsigned char)section[length]));
 }
 
-static void section_begin(struct reading *r, const char *section, unsigned int line)
+static void section_begin(struct definition_reading *r, const char *section, unsigned int line)
 {
     static const char *const names[] = {"domain", "sched", "plugin", "vif", "vbd", NULL};
     const char *near;
@@ -336,13 +335,17 @@ static void section_begin(struct reading *r, const char *section, unsigned int l
             text_mistake(r->mistakes, r->file, line, "[%s]: the plugin's name is missing, as in [plugin shares]", section);
         return;
     }
+    if (section_is(section, "vbd")) {
+        definition_vbd_begin(r, section + strlen("vbd"), line);
+        return;
+    }
     r->sections_unknown = true;
-    if (section_is(section, "vif") || section_is(section, "vbd")) {
-        text_mistake(r->mistakes, r->file, line, "[%s]: %s devices are not supported yet by this version; take the section out", section, section[1] == 'i' ? "network" : "disk");
+    if (section_is(section, "vif")) {
+        text_mistake(r->mistakes, r->file, line, "[%s]: network devices are not supported yet by this version; take the section out", section);
         return;
     }
     near = text_nearest(section, names);
-    text_mistake(r->mistakes, r->file, line, "[%s]: there is no such section; %s%s%s", section, near != NULL ? "is [" : "there are [domain], [sched] and [plugin NAME", near != NULL ? near : "",
+    text_mistake(r->mistakes, r->file, line, "[%s]: there is no such section; %s%s%s", section, near != NULL ? "is [" : "there are [domain], [sched], [vbd NAME] and [plugin NAME", near != NULL ? near : "",
                  near != NULL ? "] meant?" : "]");
 }
 
@@ -353,7 +356,7 @@ static void setting_free(struct collet_plugin_setting *s)
     free((char *)s->value);
 }
 
-static void setting_keep(struct reading *r, const char *section, const char *key, const char *value, unsigned int line)
+static void setting_keep(struct definition_reading *r, const char *section, const char *key, const char *value, unsigned int line)
 {
     struct definition *d = r->d;
     uint32_t i;
@@ -373,7 +376,7 @@ static void setting_keep(struct reading *r, const char *section, const char *key
 
 static void entry(void *arg, const char *section, const char *key, const char *value, unsigned int line)
 {
-    struct reading *r = arg;
+    struct definition_reading *r = arg;
 
     if (key == NULL) {
         section_begin(r, section, line);
@@ -388,6 +391,8 @@ static void entry(void *arg, const char *section, const char *key, const char *v
         domain_entry(r, key, value, line);
     else if (strcmp(section, "sched") == 0)
         sched_entry(r, key, value, line);
+    else if (section_is(section, "vbd"))
+        definition_vbd_entry(r, key, value, line);
 }
 
 static bool setting_given(const struct definition *d, const char *key)
@@ -401,7 +406,7 @@ static bool setting_given(const struct definition *d, const char *key)
 }
 
 /* What must be there, and what must fit together. */
-static void check_whole(struct reading *r)
+static void check_whole(struct definition_reading *r)
 {
     static const char *const required[] = {"name", "kernel", "memory"};
     static const char *const example[] = {"web", "/boot/vmlinuz", "128M"};
@@ -417,19 +422,21 @@ static void check_whole(struct reading *r)
         text_mistake(r->mistakes, r->file, r->maxmem_line, "maxmem is less than memory (line %u): at least the same was expected", r->memory_line);
 }
 
-struct definition *definition_parse(const char *file, const char *text, const struct sched_catalog *catalog, struct text_mistakes *mistakes)
+struct definition *definition_parse(const char *file, const char *text, const struct sched_catalog *catalog, const struct sched_catalog *disks, struct text_mistakes *mistakes)
 {
     struct definition *d = calloc(1, sizeof(*d));
-    struct reading r = {.file = file, .catalog = catalog, .mistakes = mistakes, .d = d};
+    struct definition_reading r = {.file = file, .catalog = catalog, .disks = disks, .mistakes = mistakes, .d = d};
 
     if (d == NULL)
         return NULL;
     *d = (struct definition){.file = strdup(file), .text = strdup(text), .vcpus = 1, .cpus = ~0ull, .on_reboot = ACTION_RESTART};
     d->settings = calloc(SETTINGS_MAX, sizeof(*d->settings));
-    if (d->file == NULL || d->text == NULL || d->settings == NULL)
+    d->vbds = calloc(COLLET_VBDS_MAX, sizeof(*d->vbds));
+    if (d->file == NULL || d->text == NULL || d->settings == NULL || d->vbds == NULL)
         goto bad;
     ini_lines_parse(file, text, mistakes, entry, &r);
     check_whole(&r);
+    definition_vbds_check(&r);
     if (d->cmdline == NULL)
         d->cmdline = strdup("");
     if (mistakes->count == 0)
@@ -448,6 +455,9 @@ void definition_free(struct definition *d)
     for (i = 0; i < d->setting_count; i++)
         setting_free(&d->settings[i]);
     free(d->settings);
+    for (i = 0; d->vbds != NULL && i < d->vbd_count; i++)
+        free(d->vbds[i].backing);
+    free(d->vbds);
     free(d->kernel);
     free(d->ramdisk);
     free(d->cmdline);

@@ -31,6 +31,16 @@ void sched_catalog_free(struct sched_catalog *catalog); /* its contents */
 /* A parameter's value as written: a number, a time, or yes or no; by the type and the range of the parameter. 0; or -EINVAL or -ERANGE and what was expected. */
 int sched_param_parse(const struct collet_sched_param *param, const char *text, uint64_t *value, char *expected, size_t expected_bytes);
 
+/* A section [vbd NAME]. Parameters of disk modules stay among the settings. */
+struct definition_vbd {
+    char name[COLLET_NAME_MAX];
+    unsigned int line, backing_line, device_line; /* 0: not given */
+    char *backing;
+    bool read_only, shared;
+    uint32_t device; /* chosen, if it is not given */
+    uint64_t requests_per_s, bytes_per_s; /* 0: no limit */
+};
+
 enum definition_action { ACTION_DESTROY, ACTION_RESTART, ACTION_PRESERVE };
 const char *definition_action_name(enum definition_action action);
 
@@ -42,12 +52,14 @@ struct definition {
     uint32_t vcpus;
     uint64_t cpus; /* ~0: all */
     enum definition_action on_poweroff, on_reboot, on_crash;
+    struct definition_vbd *vbds; /* in order of the text */
+    uint32_t vbd_count;
     struct collet_plugin_setting *settings; /* all entries: those of [domain] under section "" */
     uint32_t setting_count;
 };
 
-/* NULL: mistakes tell why (or memory ran out). `file` is for messages. Does not look at the files that it names. */
-struct definition *definition_parse(const char *file, const char *text, const struct sched_catalog *catalog, struct text_mistakes *mistakes);
+/* NULL: mistakes tell why (or memory ran out). `file` is for messages. Does not look at the files that it names. disks: the modules that order disks; NULL: not known, any parameter of theirs is taken. */
+struct definition *definition_parse(const char *file, const char *text, const struct sched_catalog *catalog, const struct sched_catalog *disks, struct text_mistakes *mistakes);
 void definition_free(struct definition *definition);
 /* Can kernel and ramdisk be read? What cannot is told as a mistake at its line. */
 void definition_check_files(const struct definition *definition, struct text_mistakes *mistakes);
@@ -60,3 +72,21 @@ void definition_check_machine(const struct definition *definition, unsigned int 
  */
 unsigned int definition_sched_values(const struct definition *definition, const struct sched_catalog_module *module, const struct sched_catalog_module *except, uint32_t domid,
                                      struct collet_sched_value *values, unsigned int room);
+/* The same for the disk of this name and the modules that order disks: VBD number `vbd`. */
+unsigned int definition_vbd_values(const struct definition *definition, const char *name, const struct sched_catalog_module *module, const struct sched_catalog_module *except, uint32_t vbd,
+                                   struct collet_disk_value *values, unsigned int room);
+
+/* Within the reading of a definition (definition-vbd.c): a section [vbd NAME] begins, one of its entries, the end of the text. */
+struct definition_reading {
+    const char *file;
+    const struct sched_catalog *catalog, *disks;
+    struct text_mistakes *mistakes;
+    struct definition *d;
+    bool sections_unknown; /* in a section that was refused: its entries are not told one by one */
+    unsigned int memory_line, maxmem_line;
+};
+void definition_vbd_begin(struct definition_reading *r, const char *name, unsigned int line);
+void definition_vbd_entry(struct definition_reading *r, const char *key, const char *value, unsigned int line);
+void definition_vbds_check(struct definition_reading *r);
+/* Is this a name for a domain or a disk? NULL, or what was expected. */
+const char *definition_name_wrong(const char *name);

@@ -46,7 +46,7 @@ rm -rf "$stage/lib/modules/$version/kernel/arch/x86/kvm"
 "$here/make-fio.sh" "$stage" "$fio"
 mkdir -p "$stage/etc/apt/apt.conf.d" "$stage/etc/initramfs-tools/conf.d" "$stage/usr/share/initramfs-tools/modules.d" "$stage/etc/systemd/system"
 # The ramdisk needs the root file system's drivers only: a small one starts faster.
-printf 'MODULES=list\nCOMPRESS=gzip\n' >"$stage/etc/initramfs-tools/conf.d/collet"
+printf 'MODULES=list\nCOMPRESS=gzip\nFSTYPE=ext4\n' >"$stage/etc/initramfs-tools/conf.d/collet"
 printf '%s\n' xen_blkfront virtio_pci virtio_blk ext4 crc32c_generic >"$stage/usr/share/initramfs-tools/modules.d/collet"
 echo 'LABEL=root / ext4 errors=remount-ro 0 1' >"$stage/etc/fstab"
 echo debian >"$stage/etc/hostname"
@@ -86,5 +86,6 @@ $as_root sh -eu -c '
     tar -C "$pool/root" --numeric-owner -xf "$pool/rootfs.tar"
     cp "$pool/root/boot/initrd.img-$version" "$folder/rootfs.initrd"
     chmod 644 "$folder/rootfs.initrd"
-    mkfs.ext4 -q -L root -m 1 -E lazy_itable_init=0,lazy_journal_init=0 -d "$pool/root" "$folder/rootfs.partial" "${size}M"'
+    truncate -s "${size}M" "$folder/rootfs.partial"
+    mkfs.ext4 -q -F -L root -m 1 -E lazy_itable_init=0,lazy_journal_init=0 -d "$pool/root" "$folder/rootfs.partial"'
 mv "$folder/rootfs.partial" "$folder/rootfs.ext4"

@@ -27,7 +27,7 @@ ramdisk = "/bench/guest.cpio"
 cmdline = "console=hvc0 quiet nopvspin collet.run=/bench/guest.sh $(tr ' ' '\n' </proc/cmdline | grep '^bench' | tr '\n' ' ')"
 memory = 256
 vcpus = 1
-disk = [ "format=raw, vdev=xvda, access=rw, target=/dev/vda, backendtype=phy, script=block-bench" ]
+disk = [ "format=raw, vdev=xvda, access=rw, backendtype=phy, script=block-bench, target=/dev/vda" ]
 on_poweroff = "destroy"
 on_crash = "destroy"
 CFG

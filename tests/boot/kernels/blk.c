@@ -126,12 +126,11 @@ static void partial(void)
 static void scattered(void)
 {
     uint64_t version = ++versions;
-    struct blkif_request *req = blk_slot(&raw[0]);
+    struct blkif_request *req;
     bool good = true;
 
     if (align > 1) {
         skip("segments-scattered", "blocks larger than a sector");
-        raw[0].req_prod--;
         return;
     }
     blk_stamp(buffer, 4, 7000, 11, version);
@@ -176,7 +175,7 @@ static bool lands(const struct collet_extent *e, uint64_t sector, uint32_t secto
 
 static void extents(void)
 {
-    struct collet_extent e[6] = {{0, 0, 5000, 304}, {0, 0, 1000, 256}, {disks - 1, 0, 704, 520}, {0, 0, 3000, 264}, {disks - 1, 0, 2048, 256}, {0, 0, 1256, 8}}, back[8];
+    struct collet_extent e[6] = {{0, 0, 5000, 304}, {0, 0, 1000, 256}, {disks - 1, 0, 9000, 520}, {0, 0, 3000, 264}, {disks - 1, 0, 10000, 256}, {0, 0, 1256, 8}}, back[8];
     struct collet_vbd_extents q = {.count = 8, .buffer = (uint64_t)back};
     static struct blk_front f;
     uint64_t version = ++versions;

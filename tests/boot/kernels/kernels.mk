@@ -10,7 +10,7 @@ KERNELS_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-common -fno-strict-alias
 	-Wall -Wextra -Werror -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -I$(KERNELS_DIR)/lib -Isdk/include \
 	-DSTACK_BYTES=65536 -DVCPUS_MAX=8
 KERNELS_LIB := console memory traps events start entry
-KERNELS := abi-page abi-bare abi-base0 attack-mm attack-cpu attack-ev-gnt fuzz spin pest control attack-control blk attack-blk
+KERNELS := abi-page abi-bare abi-base0 attack-mm attack-cpu attack-ev-gnt fuzz spin pest control attack-control blk attack-blk blk-load blk-cut
 KERNELS_ELF := $(KERNELS:%=$(KERNELS_OUT)/%.elf)
 KERNELS_LIB_OBJ := $(KERNELS_LIB:%=$(KERNELS_OUT)/lib/%.o)
 
@@ -53,7 +53,7 @@ KERNELS_CONTROL_OBJ := $(patsubst %,$(KERNELS_OUT)/%.o,control-lib control-life 
 $(KERNELS_CONTROL_OBJ) $(KERNELS_OUT)/control.o: $(KERNELS_DIR)/control.h sdk/include/collet/control.h
 $(KERNELS_OUT)/control.elf: $(KERNELS_CONTROL_OBJ)
 # Kernels with block devices; the modelled drive tells what its times must be.
-KERNELS_BLK := blk attack-blk
+KERNELS_BLK := blk attack-blk blk-load blk-cut
 KERNELS_BLK_OBJ := $(patsubst %,$(KERNELS_OUT)/%.o,blk-lib control-lib child disk-model)
 $(KERNELS_OUT)/disk-model.o: sdk/disk/disk-model.c sdk/include/disk/disk-model.h
 	@mkdir -p $(@D)

@@ -84,7 +84,7 @@ blk_boots() {
     echo "blk-q35|blk|quiet=1 disks=2|done|120||q35 disk=24,num-queues=2 disk=20,disable-legacy=on"
     echo "blk-4096|blk|quiet=1 disks=2|done|120||disk=24,logical_block_size=4096,physical_block_size=4096 disk=20"
     echo "attack-blk|attack-blk|quiet=1 seed=$seed|done|200|dom0_mem=128M|disk=24 disk=24/throttling.iops-total=40"
-    echo "attack-blk-one-cpu|attack-blk|smp=1 quiet=1|done|200|dom0_mem=128M dom0_max_vcpus=2|disk=24"
+    echo "attack-blk-shared-cpu|attack-blk|quiet=1|done|200|dom0_mem=128M dom0_max_vcpus=2|disk=24"
     echo "blk-small-queue|blk|quiet=1|done|120||disk=24,queue-size=4,seg-max-adjust=off"
 }
 
