@@ -381,7 +381,6 @@ START_TEST(completion_knows_what_can_follow)
                   { "__complete words sched u", "use\n" },
                   { "__complete words sched use r", "rr\n" },
                   { "__complete words disk s", "show\nsched\nset\nstats\n" },
-                  { "__complete words disk sched ", "list\nuse\n" },
                   { "__complete words disk sched u", "use\n" },
                   { "__complete words disk sched use d", "disk0\ndisk1\n" },
                   { "__complete words disk sched use disk0 f", "fifo\nfair\n" },
