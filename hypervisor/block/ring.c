@@ -274,7 +274,22 @@ static void piece_flush(struct block_io *io, uint64_t now_ns)
     piece_send(io, &io->vbd->streams[io->stream++], now_ns);
 }
 
-static void piece_data(struct block_io *io, uint64_t now_ns)
+/* As much of the next `sectors` as the device takes in one request, in whole blocks; 0: not even one block. */
+static uint64_t device_limit(const struct block_io *io, const struct blkdev *dev, uint64_t sectors)
+{
+    uint32_t block = max(dev->block_bytes / BLK_SECTOR_BYTES, 1u);
+    uint64_t there = 0;
+
+    if (likely(sectors <= dev->sectors_max && (uint32_t)(io->segments - io->at) <= dev->segments_max))
+        return sectors;
+    for (uint32_t i = io->at; i < io->segments && i - io->at < dev->segments_max; i++)
+        there += io->segment[i].bytes >> SECTOR_SHIFT;
+    there = min(min(there, sectors), (uint64_t)dev->sectors_max);
+    return there - there % block;
+}
+
+/* False: the device cannot do it. */
+static bool piece_data(struct block_io *io, uint64_t now_ns)
 {
     const struct vbd_extent *extent = extent_at(io->vbd, io->sector);
     const struct blkdev *dev = disk_device(extent->stream->disk);
@@ -285,6 +300,11 @@ static void piece_data(struct block_io *io, uint64_t now_ns)
         sectors = min(sectors, (uint64_t)max(dev->discard_sectors_max, io->vbd->block_sectors));
         piece->dev.segment_count = 0;
     } else {
+        sectors = device_limit(io, dev, sectors);
+        if (unlikely(sectors == 0)) {
+            io->failed = true;
+            return false;
+        }
         piece->dev.segment_count = segments_for(io, (uint32_t)sectors);
     }
     piece->dev.segments = &io->segment[io->at];
@@ -296,6 +316,7 @@ static void piece_data(struct block_io *io, uint64_t now_ns)
     io->sector += sectors;
     io->left -= sectors;
     piece_send(io, extent->stream, now_ns);
+    return true;
 }
 
 /* Its next piece; false: there is none, it has ended. vbd->lock held. */
@@ -313,10 +334,8 @@ static bool io_go_on(struct block_io *io, uint64_t now_ns)
         io->stage = IO_DATA;
     }
     if (io->stage == IO_DATA) {
-        if (io->left > 0) {
-            piece_data(io, now_ns);
-            return true;
-        }
+        if (io->left > 0)
+            return piece_data(io, now_ns);
         if (!io->barrier || io->op == BLKDEV_FLUSH)
             return false;
         io->stage = IO_FLUSH_AFTER;
@@ -451,8 +470,9 @@ static void ring_take_one(struct vbd *vbd, uint64_t now_ns)
         io->took_ns = 0; /* not begun */
         ring->barrier = io;
         barrier_try(vbd, now_ns);
-    } else {
-        (void)!io_go_on(io, now_ns);
+    } else if (unlikely(!io_go_on(io, now_ns))) {
+        io->issue_ns = io->piece.end_ns = now_ns;
+        io_end(vbd, io);
     }
 }
 

@@ -231,6 +231,7 @@ static void serve(struct disk *disk, struct block_request *r)
     }
     if (r->dev.op == BLK_READ || r->dev.op == BLK_WRITE)
         ck_assert_uint_eq(bytes, r->dev.sectors * 512);
+    ck_assert_uint_le(r->dev.segment_count, disk->dev.segments_max);
 }
 /* Request `at` of the queue ends. */
 static void end_one(struct disk *disk, uint32_t at, int status)
@@ -351,7 +352,7 @@ static void setup(void)
     memset(held, 0, sizeof(held));
     memset(writers, 0, sizeof(writers));
     for (uint32_t d = 0; d < DISKS; d++) {
-        disks[d].dev = (struct blkdev){.id = d, .sectors = DISK_SECTORS, .block_bytes = 512, .can_flush = true, .can_discard = true, .discard_sectors_max = 64, .depth = 64};
+        disks[d].dev = (struct blkdev){.id = d, .sectors = DISK_SECTORS, .block_bytes = 512, .can_flush = true, .can_discard = true, .discard_sectors_max = 64, .depth = 64, .sectors_max = 1024, .segments_max = 64};
         disks[d].room = 64;
         for (uint32_t i = 0; i < DISK_SECTORS; i++)
             memset(disks[d].data + i * 512, (int)(d * 100 + i % 97), 512);
@@ -647,6 +648,33 @@ START_TEST(device_error_reaches_its_guest)
 }
 END_TEST
 
+/* A device that takes little at a time gets little at a time. */
+START_TEST(device_limits_cut_requests)
+{
+    blkif_request_t *r;
+
+    (void)connected(0);
+    for (uint32_t most = 1; most < 12; most++) {
+        disks[0].dev.segments_max = disks[1].dev.segments_max = most;
+        disks[0].dev.sectors_max = disks[1].dev.sectors_max = 3 + most;
+        r = ask(BLKIF_OP_READ, 256);
+        for (uint32_t i = 0; i < 11; i++)
+            segment(r, 1 + i, i % 3, 7);
+        memset(memory[1], 0, 11 * 4096);
+        ck_assert_int_eq(one(r), BLKIF_RSP_OKAY);
+        for (uint32_t i = 0, at = 256; i < 11; i++)
+            for (uint32_t s = i % 3; s < 8; s++, at++)
+                ck_assert_uint_eq(memory[1 + i][s * 512], at < 300 ? (1000 + at) % 97 : 100 + (at - 300) % 97);
+    }
+    disks[0].dev.segments_max = disks[1].dev.segments_max = 1;
+    disks[0].dev.block_bytes = disks[1].dev.block_bytes = 4096; /* a block in two halves: cannot be done */
+    r = ask(BLKIF_OP_READ, 0);
+    segment(r, 1, 4, 7);
+    segment(r, 2, 0, 3);
+    ck_assert_int_eq(one(r), BLKIF_RSP_ERROR);
+}
+END_TEST
+
 START_TEST(limits_hold)
 {
     uint32_t vbd = connected(0);
@@ -719,6 +747,7 @@ Suite *suite_vbd(void)
     tcase_add_test(c, indices_that_move_about);
     tcase_add_test(c, who_may_have_what);
     tcase_add_test(c, device_error_reaches_its_guest);
+    tcase_add_test(c, device_limits_cut_requests);
     tcase_add_test(c, limits_hold);
     tcase_add_test(c, end_with_requests_under_way);
     suite_add_tcase(s, c);
