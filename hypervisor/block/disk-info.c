@@ -65,7 +65,7 @@ static void work_info(const struct disk *disk, struct collet_disk_info *info, ui
     info->busy_ns = disk->busy_ns + (disk->issued_count != 0 ? now_ns - disk->busy_since_ns : 0);
     if (disk->drive == NULL)
         return;
-    strlcpy(info->model, disk->drive->name, sizeof(info->model));
+    strlcpy(info->model, disk_model_name(disk->drive), sizeof(info->model));
     info->model_cylinders = disk->model.distance;
     info->model_busy_ns = disk->model.seek_ns + disk->model.rotate_ns + disk->model.transfer_ns + disk->model.requests * disk->drive->overhead_ns;
 }

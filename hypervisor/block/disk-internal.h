@@ -207,6 +207,7 @@ uint64_t disk_model_issue(struct disk *disk, const struct block_request *first, 
 /* The device is through with it. True: the model is not, it will end later. */
 bool disk_model_keeps(struct disk *disk, struct block_request *first, uint64_t now_ns);
 void disk_model_fired(void *disk);
+const char *disk_model_name(const struct disk_drive *drive); /* as COLLET_OP_DISK_MODEL has it */
 
 /* ---- disk-record.c. Lock held ---- */
 

@@ -13,7 +13,10 @@
 
 #include <hv/errno.h>
 
-static const struct disk_drive *const drives[] = {&disk_hp97560};
+static const struct {
+    const char *name; /* as people write it */
+    const struct disk_drive *drive;
+} drives[] = {{"hp97560", &disk_hp97560}};
 
 uint64_t disk_model_issue(struct disk *disk, const struct block_request *first, uint64_t now_ns)
 {
@@ -58,9 +61,17 @@ void disk_model_fired(void *arg)
 static const struct disk_drive *drive_find(const char *name)
 {
     for (uint32_t i = 0; i < ARRAY_SIZE(drives); i++)
-        if (strcmp(drives[i]->name, name) == 0)
-            return drives[i];
+        if (strcmp(drives[i].name, name) == 0)
+            return drives[i].drive;
     return NULL;
+}
+
+const char *disk_model_name(const struct disk_drive *drive)
+{
+    for (uint32_t i = 0; i < ARRAY_SIZE(drives); i++)
+        if (drives[i].drive == drive)
+            return drives[i].name;
+    return "";
 }
 
 /* Lock held. */
