@@ -60,7 +60,7 @@ int cli_disk(struct cli *cli, const char *word, struct collet_disk_info *info)
 
 char *disk_flags_text(char to[128], uint32_t flags)
 {
-    static const char *const words[] = { "read-only", "flush", "discard", "write-zeroes", "modelled", "failed", "recorded" };
+    static const char *const words[] = { "read-only", "flush", "discard", "write-zeroes", "modelled", "failed", "recorded", "rotates" };
     size_t used = 0;
 
     strcpy(to, "-");
@@ -110,6 +110,7 @@ json_t *disk_json(const struct collet_disk_info *d)
     set_flag(object, "can_flush", d->flags & COLLET_DISK_CAN_FLUSH);
     set_flag(object, "can_discard", d->flags & COLLET_DISK_CAN_DISCARD);
     set_flag(object, "can_write_zeroes", d->flags & COLLET_DISK_CAN_WRITE_ZEROES);
+    set_flag(object, "rotates", d->flags & COLLET_DISK_ROTATES);
     set_flag(object, "failed", d->flags & COLLET_DISK_FAILED);
     set_flag(object, "recorded", d->flags & COLLET_DISK_RECORDED);
     set_number(object, "depth", d->depth);

@@ -75,7 +75,7 @@ static void header_fill(struct recorder *r)
                                                     .depth = d->depth,
                                                     .sectors_max = d->sectors_max,
                                                     .segments_max = d->segments_max,
-                                                    .rotates = (d->flags & COLLET_DISK_MODELLED) != 0 };
+                                                    .rotates = (d->flags & COLLET_DISK_ROTATES) != 0 };
 }
 
 static int file_open(struct cli *cli, struct recorder *r, const char *path)
