@@ -14,6 +14,7 @@
 #include "server.h"
 #include "settings.h"
 #include "stock.h"
+#include "vbd-backend-collet.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,9 @@
 #define CHANGES_ROOM 64
 #define LOCK_TRIES 40u
 #define LOCK_STEP_US 50000u
+#define VBD_CLOSE_NS (10ull * 1000 * 1000 * 1000)
+#define RAW_WAIT_NS (3ull * 1000 * 1000 * 1000)
+#define RAW_STEP_MS 20
 #define CONFIG_BYTES_MAX (64u << 10)
 
 struct daemon {
@@ -45,6 +49,9 @@ struct daemon {
     struct loop *loop;
     struct collet *collet;
     struct backend_collet backend;
+    struct vbd_backend_collet *vbd_backend;
+    struct volumes *volumes;
+    struct vbds *vbds; /* NULL: a hypervisor without disks */
     struct stock *stock;
     struct domains *domains;
     struct plugins *plugins;
@@ -105,6 +112,10 @@ static void store_ended(void *arg)
 
     store_close(d->backend.store);
     d->backend.store = NULL;
+    if (d->vbds != NULL) {
+        vbd_backend_store_close(d->vbd_backend);
+        vbds_store_lost(d->vbds);
+    }
 }
 
 static void store_came(void *arg)
@@ -112,6 +123,8 @@ static void store_came(void *arg)
     struct daemon *d = arg;
 
     store_ended(d);
+    if (d->vbds != NULL && vbd_backend_store_open(d->vbd_backend) != 0)
+        log_error("disks: %s", vbd_backend_of(d->vbd_backend)->error(d->vbd_backend));
     if (store_open(&d->backend.store) != 0)
         log_error("%s", store_error(d->backend.store));
     else
@@ -351,11 +364,59 @@ static int hypervisor_open(struct daemon *d)
     return -ENODEV;
 }
 
+static void watch_fired(void *arg, const char *token)
+{
+    struct daemon *d = arg;
+
+    if (d->vbds != NULL)
+        vbds_watched(d->vbds, token);
+}
+
+/* Without disks everything else works, so this cannot fail. */
+static void vbds_begin(struct daemon *d)
+{
+    struct vbds_settings settings = {.loop = d->loop, .close_ns = VBD_CLOSE_NS};
+    const char *why = "no memory";
+
+    d->volumes = volumes_create(&volumes_machine);
+    d->vbd_backend = vbd_backend_create(d->loop, d->collet, watch_fired, d);
+    if (d->volumes != NULL && d->vbd_backend != NULL) {
+        settings.backend = vbd_backend_of(d->vbd_backend);
+        settings.volumes = d->volumes;
+        if (vbd_backend_store_open(d->vbd_backend) == 0)
+            d->vbds = vbds_create(&settings);
+        if (d->vbds != NULL && vbds_take_up(d->vbds) == 0)
+            return;
+        why = settings.backend->error(settings.backend->arg);
+    }
+    log_error("disks are not looked after: %s", why);
+    vbds_destroy(d->vbds);
+    d->vbds = NULL;
+}
+
+/* Whoever waits for this daemon to serve may want to use the disks next. */
+static void vbds_settle(struct daemon *d)
+{
+    uint64_t until = loop_now() + RAW_WAIT_NS;
+
+    if (d->vbds == NULL || vbds_raw_waiting(d->vbds) == 0)
+        return;
+    if (access("/sys/bus/xen/drivers/vbd", F_OK) != 0) {
+        log_warning("Domain0's kernel has no blkfront, so it does not see the disks: modprobe xen-blkfront");
+        return;
+    }
+    while (vbds_raw_waiting(d->vbds) != 0 && loop_now() < until)
+        loop_step(d->loop, RAW_STEP_MS);
+    if (vbds_raw_waiting(d->vbds) != 0)
+        log_warning("Domain0's kernel has not taken %u of the disks", vbds_raw_waiting(d->vbds));
+}
+
 static int domains_begin(struct daemon *d)
 {
     char folder[PATH_BYTES];
     struct domains_settings settings = {.loop = d->loop,
                                         .backend = &d->backend.backend,
+                                        .vbds = d->vbds,
                                         .state_folder = folder,
                                         .limits = {.restarts = d->settings->restart_limit, .within_ns = d->settings->restart_within_ns}};
 
@@ -401,6 +462,7 @@ static int begin(struct daemon *d)
     log_note("colletd %s begins, pid %d", COLLET_VERSION_TEXT, (int)getpid());
     if (hypervisor_open(d) != 0 || stock_begin(d) != 0)
         return -EIO;
+    vbds_begin(d);
     if (domains_begin(d) != 0 || plugins_begin(d) != 0) {
         fatal(d, "no memory");
         return -ENOMEM;
@@ -413,6 +475,7 @@ static int begin(struct daemon *d)
         fatal(d, collet_error(d->collet));
         return -EIO;
     }
+    vbds_settle(d);
     plugins_load_set(d);
     return serve(d);
 }
@@ -425,6 +488,9 @@ static void end(struct daemon *d)
         domains_set_plugins(d->domains, NULL);
     builder_destroy(d->backend.builder);
     domains_destroy(d->domains);
+    vbd_backend_destroy(d->vbd_backend);
+    vbds_destroy(d->vbds);
+    volumes_destroy(d->volumes);
     stock_destroy(d->stock);
     store_close(d->backend.store);
     collet_close(d->collet);

@@ -50,6 +50,8 @@ void domain_undo(struct domain *domain)
     rc = b->destroy(b->arg, domain->domid);
     if (rc != 0 && rc != -ESRCH)
         log_error("%s: domain %u could not be destroyed: %s", domain->name, domain->domid, b->error(b->arg));
+    if (domain->domains->s.vbds != NULL)
+        vbds_domain_gone(domain->domains->s.vbds, domain->domid);
     b->store_remove(b->arg, domain->domid, domain->uuid);
     domain->domid = DOMID_NONE;
 }
@@ -123,6 +125,8 @@ void domains_store_anew(struct domains *d)
     for (domain = d->first; domain != NULL; domain = domain->next)
         if ((domain->phase == PHASE_RUNNING || domain->phase == PHASE_PRESERVED) && !in_store(domain))
             store_anew(domain);
+    if (d->s.vbds != NULL)
+        vbds_store_anew(d->s.vbds);
 }
 
 static const char *apply_definition(struct domain *domain, int *rc, char *text, size_t bytes)
@@ -143,6 +147,8 @@ static const char *apply_definition(struct domain *domain, int *rc, char *text, 
         snprintf(text, bytes, "introducing it to XenStore: %.300s", b->error(b->arg));
         return text;
     }
+    if (def->vbd_count != 0 && (*rc = vbds_add_defined(domain->domains->s.vbds, domain->domid, def, text, bytes)) != 0)
+        return text;
     return NULL;
 }
 
@@ -298,20 +304,30 @@ void domain_build(struct domain *domain)
 
 /* ---- Requests ---- */
 
+static void check_vbds(struct domains *d, const struct definition *def, struct text_mistakes *mistakes)
+{
+    if (d->s.vbds != NULL)
+        vbds_check(d->s.vbds, def, mistakes);
+    else if (def->vbd_count != 0)
+        text_mistake(mistakes, def->file, def->vbds[0].line, "[vbd %s]: this daemon could not begin to look after disks; colletd.log says why", def->vbds[0].name);
+}
+
 static struct definition *definition_read(struct domains *d, struct call *call, const char *file, const char *text)
 {
     const struct backend *b = d->s.backend;
     struct text_mistakes *mistakes = calloc(1, sizeof(*mistakes));
-    struct sched_catalog catalog = {0};
+    struct sched_catalog catalog = {0}, disks = {0};
     struct definition *def = NULL;
     struct collet_machine machine;
+    bool disks_known = d->s.vbds != NULL && vbds_modules(d->s.vbds, &disks) == 0;
 
     if (mistakes == NULL || b->catalog(b->arg, &catalog) != 0 || b->machine(b->arg, &machine) != 0) {
         call_fail(call, EIO, "%s", mistakes == NULL ? "no memory" : b->error(b->arg));
         goto out;
     }
-    def = definition_parse(file, text, &catalog, mistakes);
+    def = definition_parse(file, text, &catalog, disks_known ? &disks : NULL, mistakes);
     if (def != NULL) {
+        check_vbds(d, def, mistakes);
         definition_check_files(def, mistakes);
         definition_check_machine(def, machine.cpus, machine.frames_total, mistakes);
     }
@@ -322,6 +338,7 @@ static struct definition *definition_read(struct domains *d, struct call *call, 
     }
 out:
     sched_catalog_free(&catalog);
+    sched_catalog_free(&disks);
     free(mistakes);
     return def;
 }

@@ -288,7 +288,24 @@ void domains_change(struct domains *d, const struct collet_change *change)
     case COLLET_CHANGE_MEMORY_MAX:
         domains_reconcile(d);
         break;
+    case COLLET_CHANGE_DISK_FAULT:
+        log_warning("disk %.*s", (int)sizeof(change->text), change->text);
+        break;
+    case COLLET_CHANGE_DISK_USED:
+        if (change->value != 0)
+            log_error("disk %.*s is in charge: the module before was replaced for a fault", (int)sizeof(change->text), change->text);
+        domains_disks_used(d);
+        break;
+    case COLLET_CHANGE_VBD_DESTROYED:
+    case COLLET_CHANGE_VBD_BROKEN:
+        domains_reconcile(d); /* it may be its domain that has gone */
+        if (d->s.vbds != NULL)
+            vbds_reconcile(d->s.vbds);
+        break;
     case 0:
+        if (d->s.vbds != NULL)
+            vbds_reconcile(d->s.vbds);
+        domains_disks_used(d);
         domains_sched_used(d);
         domains_reconcile(d);
         break;

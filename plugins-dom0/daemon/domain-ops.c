@@ -17,8 +17,7 @@
 #define FRAMES_KIB 4u
 #define FRAMES_LEAST 1024u /* as a definition's */
 
-/* Is there a domain to act upon in the hypervisor? If not, the call is answered. */
-static bool there(struct call *call, const char *which, const struct domain *domain, const struct collet_domain_info *info)
+bool domain_there(struct call *call, const char *which, const struct domain *domain, const struct collet_domain_info *info)
 {
     if (info->domid != DOMID_NONE) {
         if (!(info->flags & COLLET_DOMAIN_PRIVILEGED))
@@ -32,8 +31,7 @@ static bool there(struct call *call, const char *which, const struct domain *dom
     return false;
 }
 
-/* Can it hear what XenStore tells it? If not, the call is answered. */
-static bool hears(struct call *call, const char *which, const struct domain *domain)
+bool domain_hears(struct call *call, const char *which, const struct domain *domain)
 {
     if (domain == NULL || !domain->deaf)
         return true;
@@ -52,6 +50,8 @@ static void destroy_unmanaged(struct domains *d, struct call *call, const struct
         call_fail(call, rc, "%s: %s", info->name, b->error(b->arg));
         return;
     }
+    if (d->s.vbds != NULL)
+        vbds_domain_gone(d->s.vbds, info->domid);
     b->store_remove(b->arg, info->domid, "");
     log_note("%s: domain %u destroyed as asked", info->name, info->domid);
     waiters_settle(d, NULL, info->domid, false, "it was destroyed");
@@ -88,7 +88,7 @@ void domains_op_destroy(struct domains *d, struct call *call, const char *which)
         call_result(call, NULL);
         return;
     }
-    if (!there(call, which, domain, &info))
+    if (!domain_there(call, which, domain, &info))
         return;
     if (domain == NULL) {
         destroy_unmanaged(d, call, &info);
@@ -139,7 +139,7 @@ void domains_op_shutdown(struct domains *d, struct call *call, const char *which
     struct domain *domain;
     int rc;
 
-    if (domain_find(d, call, which, &domain, &info) != 0 || !there(call, which, domain, &info) || !hears(call, which, domain))
+    if (domain_find(d, call, which, &domain, &info) != 0 || !domain_there(call, which, domain, &info) || !domain_hears(call, which, domain))
         return;
     if (info.flags & COLLET_DOMAIN_SHUT_DOWN) {
         call_fail(call, EALREADY, "%s: it has ended already; `destroy` removes what is left", which);
@@ -193,7 +193,7 @@ void domains_op_rename(struct domains *d, struct call *call, const char *which, 
     struct domain *domain, *old;
     int rc;
 
-    if (domain_find(d, call, which, &domain, &info) != 0 || !there(call, which, domain, &info) || !name_fits(d, call, name, domain))
+    if (domain_find(d, call, which, &domain, &info) != 0 || !domain_there(call, which, domain, &info) || !name_fits(d, call, name, domain))
         return;
     rc = b->rename(b->arg, info.domid, name);
     if (rc != 0) {
@@ -228,7 +228,7 @@ void domains_op_memory(struct domains *d, struct call *call, const char *which, 
     char kib[24];
     int rc = 0;
 
-    if (domain_find(d, call, which, &domain, &info) != 0 || !there(call, which, domain, &info) || !hears(call, which, domain))
+    if (domain_find(d, call, which, &domain, &info) != 0 || !domain_there(call, which, domain, &info) || !domain_hears(call, which, domain))
         return;
     if (frames_max == 0)
         frames_max = info.frames_max;
@@ -280,7 +280,7 @@ void domains_op_console(struct domains *d, struct call *call, const char *which)
     struct domain *domain;
     char *pty;
 
-    if (domain_find(d, call, which, &domain, &info) != 0 || !there(call, which, domain, &info))
+    if (domain_find(d, call, which, &domain, &info) != 0 || !domain_there(call, which, domain, &info))
         return;
     pty = b->store_read(b->arg, info.domid, "console/tty");
     if (pty != NULL && *pty != '\0')

@@ -105,7 +105,7 @@ static void definition_read(struct domain *domain, const char *file, const char 
         free(mistakes);
         return;
     }
-    domain->definition = definition_parse(file, text, catalog, mistakes);
+    domain->definition = definition_parse(file, text, catalog, NULL, mistakes);
     if (domain->definition == NULL)
         log_warning("%s: its definition does not hold any more: %s", domain->name, mistakes->text);
     free(mistakes);

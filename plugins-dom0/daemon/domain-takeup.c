@@ -70,6 +70,8 @@ static void finish_dying(struct domains *d, const struct collet_domain_info *all
 
     for (i = 0; i < count; i++)
         if ((all[i].flags & COLLET_DOMAIN_DYING) && b->destroy(b->arg, all[i].domid) == 0) {
+            if (d->s.vbds != NULL)
+                vbds_domain_gone(d->s.vbds, all[i].domid);
             b->store_remove(b->arg, all[i].domid, "");
             log_warning("%s: domain %u was half destroyed: it is gone now", all[i].name, all[i].domid);
         }
@@ -171,6 +173,7 @@ int domains_take_up(struct domains *d)
     free(all);
     domains_reconcile(d);
     domains_store_anew(d); /* xenstored may have ended together with our predecessor */
+    domains_disks_used(d);
     domains_sched_used(d); /* it may have changed while nobody looked */
     domain_state_module_write(d);
     return 0;

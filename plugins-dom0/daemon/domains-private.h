@@ -92,5 +92,13 @@ void domain_state_module_write(const struct domains *d);
 /* Reads all state files into the list, and which scheduler module was active. */
 void domains_state_read(struct domains *d);
 
+/* domain-ops.c */
+/* Is there a domain to act upon in the hypervisor, and can it hear what XenStore tells it? If not, the call is answered. */
+bool domain_there(struct call *call, const char *which, const struct domain *domain, const struct collet_domain_info *info);
+bool domain_hears(struct call *call, const char *which, const struct domain *domain);
+
+/* domain-vbd.c */
+void domains_disks_used(struct domains *d); /* another module may order a disk */
+
 /* domain-world.c */
 void domains_world_free(struct domains *d);

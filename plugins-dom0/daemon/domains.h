@@ -14,6 +14,7 @@
 #include "loop.h"
 #include "plugins.h"
 #include "policy.h"
+#include "vbds.h"
 
 struct domains;
 
@@ -21,6 +22,7 @@ struct domains_settings {
     struct loop *loop;
     const struct backend *backend;
     struct plugins *plugins;  /* may be set later, before the first request: domains_set_plugins */
+    struct vbds *vbds;        /* taken up already; or NULL: domains have no disks */
     const char *state_folder; /* NULL: nothing is remembered */
     struct policy_limits limits;
 };
@@ -46,6 +48,10 @@ void domains_op_memory(struct domains *d, struct call *call, const char *which, 
 void domains_op_definition(struct domains *d, struct call *call, const char *which);
 void domains_op_console(struct domains *d, struct call *call, const char *which);
 void domains_op_list(struct domains *d, struct call *call);
+void domains_op_vbd_add(struct domains *d, struct call *call, const char *which, const struct vbd_order *wanted); /* its domid is found here */
+void domains_op_vbd_remove(struct domains *d, struct call *call, const char *which, const char *name, bool force);
+void domains_op_vbds(struct domains *d, struct call *call, const char *which); /* NULL: of all */
+void domains_op_volumes(struct domains *d, struct call *call);
 
 /* For the plugin host: struct plugins_daemon's world and apply; arg is the struct domains. */
 int domains_world(void *arg, const struct collet_plugin_world **world);

@@ -172,6 +172,83 @@ static void op_domains(struct requests *r, struct call *call, const json_t *requ
     domains_op_list(r->domains, call);
 }
 
+/* ---- Disks ---- */
+
+/* A number, or a size as people write it. 0, or -errno with the call answered. Absent: 0. */
+static int take_amount(struct call *call, const json_t *request, const char *name, uint64_t *value)
+{
+    const json_t *amount = json_object_get(request, name);
+    const char *text = json_string_value(amount);
+
+    *value = 0;
+    if (amount == NULL || json_is_null(amount))
+        return 0;
+    if (text != NULL ? text_size_bytes(text, value) == 0 : json_is_integer(amount) && json_integer_value(amount) >= 0) {
+        if (text == NULL)
+            *value = (uint64_t)json_integer_value(amount);
+        return 0;
+    }
+    call_fail(call, EINVAL, "`%s`: a number was expected, or a size like 10M", name);
+    return -EINVAL;
+}
+
+static int take_vbd(struct call *call, const json_t *request, struct vbd_order *order)
+{
+    const char *mode = text_or(request, "mode", "w"), *device = text_or(request, "device", "");
+
+    order->name = need_text(call, request, "name");
+    order->backing = order->name != NULL ? need_text(call, request, "backing") : NULL;
+    if (order->backing == NULL || take_amount(call, request, "iops", &order->requests_per_s) != 0 || take_amount(call, request, "bytes_per_s", &order->bytes_per_s) != 0)
+        return -EINVAL;
+    order->shared = json_is_true(json_object_get(request, "shared"));
+    order->read_only = strcmp(mode, "r") == 0;
+    if (!order->read_only && strcmp(mode, "w") != 0) {
+        call_fail(call, EINVAL, "`mode`: %.20s: r (read only) or w (read and write) was expected", mode);
+        return -EINVAL;
+    }
+    if (*device != '\0' && device_parse(device, &order->device) != 0) {
+        call_fail(call, EINVAL, "`device`: %.20s: a name like xvdb was expected", device);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static void op_vbd_add(struct requests *r, struct call *call, const json_t *request)
+{
+    char number[24];
+    const char *which = need_domain(call, request, number, sizeof(number));
+    struct vbd_order order = {0};
+
+    if (which != NULL && take_vbd(call, request, &order) == 0)
+        domains_op_vbd_add(r->domains, call, which, &order);
+}
+
+static void op_vbd_del(struct requests *r, struct call *call, const json_t *request)
+{
+    char number[24];
+    const char *which = need_domain(call, request, number, sizeof(number));
+    const char *name = which != NULL ? need_text(call, request, "name") : NULL;
+
+    if (name != NULL)
+        domains_op_vbd_remove(r->domains, call, which, name, json_is_true(json_object_get(request, "force")));
+}
+
+static void op_vbds(struct requests *r, struct call *call, const json_t *request)
+{
+    const json_t *domain = json_object_get(request, "domain");
+    char number[24];
+    const char *which = domain != NULL && !json_is_null(domain) ? need_domain(call, request, number, sizeof(number)) : NULL;
+
+    if (which != NULL || domain == NULL || json_is_null(domain))
+        domains_op_vbds(r->domains, call, which);
+}
+
+static void op_volumes(struct requests *r, struct call *call, const json_t *request)
+{
+    (void)request;
+    domains_op_volumes(r->domains, call);
+}
+
 /* ---- Plugins ---- */
 
 static void op_plugins(struct requests *r, struct call *call, const json_t *request)
@@ -316,6 +393,10 @@ static const struct {
     {"definition", op_definition},
     {"domains", op_domains},
     {"console", op_console},
+    {"vbd-add", op_vbd_add},
+    {"vbd-del", op_vbd_del},
+    {"vbds", op_vbds},
+    {"volumes", op_volumes},
     {"plugins", op_plugins},
     {"plugin-show", op_plugin_show},
     {"plugin-load", op_plugin_load},

@@ -2,7 +2,7 @@
 /*
  * Definitions of domains: what is accepted, and each mistake with its line and its advice. The INI reader beneath, too.
  */
-// needs: definition.c sched-catalog.c ini-lines.c text.c
+// needs: definition.c definition-vbd.c backing.c sched-catalog.c ini-lines.c text.c
 // libs: -linih
 #include "definition.h"
 
@@ -24,13 +24,19 @@ static struct collet_sched_param edf_params[] = {
 };
 static struct sched_catalog_module modules[] = {{.name = "bvt", .active = true, .param_count = 3, .params = bvt_params}, {.name = "edf", .param_count = 3, .params = edf_params}};
 static const struct sched_catalog catalog = {.count = 2, .modules = modules};
+static struct collet_sched_param fair_params[] = {
+    {.name = "weight", .type = COLLET_PARAM_UINT, .scopes = COLLET_DISK_SCOPE_VBD, .minimum = 1, .maximum = 1000, .initial = 100},
+    {.name = "budget", .type = COLLET_PARAM_UINT, .scopes = COLLET_DISK_SCOPE_DISK, .minimum = 1, .maximum = 100000},
+};
+static struct sched_catalog_module disk_modules[] = {{.name = "elevator", .active = true}, {.name = "fair", .param_count = 2, .params = fair_params}};
+static const struct sched_catalog disk_catalog = {.count = 2, .modules = disk_modules};
 
 static struct text_mistakes mistakes;
 
 static struct definition *parse(const char *text)
 {
     memset(&mistakes, 0, sizeof(mistakes));
-    return definition_parse("web.ini", text, &catalog, &mistakes);
+    return definition_parse("web.ini", text, &catalog, &disk_catalog, &mistakes);
 }
 
 static void mistaken(const char *text, const char *what)
@@ -92,7 +98,7 @@ START_TEST(each_mistake_has_its_line_and_advice)
     mistaken(HEAD "xyzzy = 1\n", "web.ini:5: xyzzy: there is no such key");
     mistaken(HEAD "weight = 3\n", "write it into section [sched]");
     mistaken(HEAD "extra = 3\n", "write it into cmdline");
-    mistaken(HEAD "disk = 3\n", "not supported yet");
+    mistaken(HEAD "disk = 3\n", "[vbd NAME] with a line like backing = lvm:vg0/web");
     mistaken(HEAD "vcpus = 0\n", "a number from 1 to 64");
     mistaken(HEAD "vcpus = many\n", "a number from 1 to 64");
     mistaken(HEAD "cpus = 9-1\n", "a list of CPUs like");
@@ -115,10 +121,60 @@ START_TEST(each_mistake_has_its_line_and_advice)
 }
 END_TEST
 
+START_TEST(disks_in_order_of_the_text)
+{
+    struct definition *d = parse(HEAD "[vbd root]\nbacking = lvm:vg0/web-root\niops = 500\nbytes_per_s = 10M\nweight = 300\n"
+                                      "[vbd data]\nbacking = disk:disk1:2048+4096\nmode = r\ndevice = xvda\nshared = yes\n[vbd swap]\nbacking = /dev/xvdb2\ndevice = xvdq\n[vbd last]\nbacking = part:disk1p3\n");
+    struct collet_disk_value values[4];
+
+    ck_assert_msg(d != NULL, "%s", mistakes.text);
+    ck_assert_uint_eq(d->vbd_count, 4);
+    ck_assert_str_eq(d->vbds[0].name, "root");
+    ck_assert_str_eq(d->vbds[0].backing, "lvm:vg0/web-root");
+    ck_assert_uint_eq(d->vbds[0].device, 51728); /* xvda was asked for by another */
+    ck_assert_uint_eq(d->vbds[0].requests_per_s, 500);
+    ck_assert_uint_eq(d->vbds[0].bytes_per_s, 10u << 20);
+    ck_assert_uint_eq(d->vbds[1].device, 51712);
+    ck_assert(d->vbds[1].read_only && d->vbds[1].shared && !d->vbds[0].read_only);
+    ck_assert_uint_eq(d->vbds[2].device, 1u << 28 | 16u << 8);
+    ck_assert_uint_eq(d->vbds[3].device, 51744);
+    ck_assert_uint_eq(definition_vbd_values(d, "root", &disk_modules[1], NULL, 7, values, 4), 1);
+    ck_assert(strcmp(values[0].name, "weight") == 0 && values[0].value == 300 && values[0].vbd == 7 && values[0].scope == COLLET_DISK_SCOPE_VBD);
+    ck_assert_uint_eq(definition_vbd_values(d, "root", &disk_modules[0], NULL, 7, values, 4), 0);
+    ck_assert_uint_eq(definition_vbd_values(d, "root", &disk_modules[1], &disk_modules[1], 7, values, 4), 0);
+    ck_assert_uint_eq(definition_vbd_values(d, "data", &disk_modules[1], NULL, 7, values, 4), 0);
+    definition_free(d);
+}
+END_TEST
+
+START_TEST(mistakes_in_disks)
+{
+    mistaken(HEAD "[vbd root]\n", "web.ini:5: [vbd root]: backing is missing: a line like `backing = lvm:vg0/root`");
+    mistaken(HEAD "[vbd]\nbacking = disk:disk0\n", "web.ini:5: [vbd ]: the disk's name is missing");
+    mistaken(HEAD "[vbd a b]\nbacking = disk:disk0\n", "only letters");
+    mistaken(HEAD "[vbd root]\nbacking = disk:disk0\n[vbd root]\nbacking = disk:disk1\n", "web.ini:7: [vbd root]: given twice, first in line 5");
+    mistaken(HEAD "[vbd root]\nbacking = vg0/root\n", "web.ini:6: backing = vg0/root: disk:disk1, disk:disk1:SECTOR+SECTORS");
+    mistaken(HEAD "[vbd root]\nbacking = disk:disk1:2048\n", "a disk and perhaps a range");
+    mistaken(HEAD "[vbd root]\nbacking = part:disk1\n", "like part:disk1p2");
+    mistaken(HEAD "[vbd root]\nbacking = lvm:vg0\n", "like lvm:vg0/web-root");
+    mistaken(HEAD "[vbd root]\nbacking = /var/lib/root.img\n", "files are no backings");
+    mistaken(HEAD "[vbd root]\nbacking = disk:disk0\nmode = rw\n", "web.ini:7: mode = rw: r (read only) or w");
+    mistaken(HEAD "[vbd root]\nbacking = disk:disk0\ndevice = sda\n", "a name like xvda");
+    mistaken(HEAD "[vbd root]\nbacking = disk:disk0\ndevice = /dev/xvda\n", "the name alone was expected");
+    mistaken(HEAD "[vbd root]\nbacking = disk:disk0\nshared = perhaps\n", "yes or no");
+    mistaken(HEAD "[vbd root]\nbacking = disk:disk0\niops = 10M\n", "a number of requests a second");
+    mistaken(HEAD "[vbd root]\nbacking = disk:disk0\nbytes_per_s = fast\n", "a size was expected, like 10M");
+    mistaken(HEAD "[vbd root]\nbacking = disk:disk0\nwieght = 3\n", "web.ini:7: wieght: there is no such key in a section [vbd NAME]; is weight meant?");
+    mistaken(HEAD "[vbd root]\nbacking = disk:disk0\nbudget = 3\n", "that is set for a whole disk");
+    mistaken(HEAD "[vbd root]\nbacking = disk:disk0\nweight = 0\n", "weight = 0: it must be within 1 to 1000 (parameter of disk module fair)");
+    mistaken(HEAD "[vbd root]\nbacking = disk:disk0\ndevice = xvdb\n[vbd data]\nbacking = disk:disk1\ndevice = xvdb\n", "web.ini:10: [vbd data]: [vbd root] has this device already (line 7)");
+    mistaken(HEAD "[vif eth0]\n", "network devices are not supported");
+}
+END_TEST
+
 START_TEST(mistakes_in_sections)
 {
     mistaken(HEAD "[vif eth0]\nmac = 1\n", "web.ini:5: [vif eth0]: network devices are not supported yet by this version");
-    mistaken(HEAD "[vbd root]\n", "web.ini:5: [vbd root]: disk devices are not supported yet");
     mistaken(HEAD "[shced]\nweight = 1\n", "web.ini:5: [shced]: there is no such section; is [sched] meant?");
     mistaken(HEAD "[plugin]\nweight = 1\n", "the plugin's name is missing");
     mistaken(HEAD "[sched]\nwieght = 2\n", "web.ini:6: wieght: no scheduler module has such a parameter; is weight meant?");
@@ -254,6 +310,8 @@ Suite *suite_definition(void)
     tcase_add_test(tcase, the_least_that_is_needed);
     tcase_add_test(tcase, each_mistake_has_its_line_and_advice);
     tcase_add_test(tcase, mistakes_in_sections);
+    tcase_add_test(tcase, disks_in_order_of_the_text);
+    tcase_add_test(tcase, mistakes_in_disks);
     tcase_add_test(tcase, all_mistakes_at_once);
     tcase_add_test(tcase, long_lines_and_continuations);
     tcase_add_test(tcase, odd_input_is_refused_quietly);

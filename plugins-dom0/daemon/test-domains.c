@@ -2,7 +2,7 @@
 /*
  * The life of domains against a hypervisor and a XenStore that are made up here: creation, its failures at each step, ends and policies, requests, and a daemon that is killed and starts again.
  */
-// needs: domains.c domain-create.c domain-end.c domain-ops.c domain-state.c domain-takeup.c domain-world.c definition.c sched-catalog.c ini-lines.c text.c policy.c call.c log.c loop.c
+// needs: domains.c domain-vbd.c vbds.c vbd-ops.c vbd-xenbus.c volumes.c backing.c definition-vbd.c domain-create.c domain-end.c domain-ops.c domain-state.c domain-takeup.c domain-world.c definition.c sched-catalog.c ini-lines.c text.c policy.c call.c log.c loop.c
 // libs: -linih -ljansson
 #include "domains-private.h"
 #include "log.h"

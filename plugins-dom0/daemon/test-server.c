@@ -2,7 +2,7 @@
 /*
  * The socket and the operations' arguments: requests in pieces and in heaps, odd and hostile ones, clients that go, do not read, or half-close.
  */
-// needs: server.c requests.c call.c log.c loop.c hand-loaded.c
+// needs: server.c requests.c call.c log.c loop.c hand-loaded.c text.c backing.c
 // libs: -ljansson
 #include "log.h"
 #include "requests.h"
@@ -92,6 +92,33 @@ void domains_op_list(struct domains *d, struct call *call)
     for (i = 0; i < 20000; i++)
         json_array_append_new(list, json_string("a long line of an answer that is long"));
     call_result(call, list);
+}
+
+void domains_op_vbd_add(struct domains *d, struct call *call, const char *which, const struct vbd_order *o)
+{
+    char text[400];
+
+    (void)d;
+    snprintf(text, sizeof(text), "%s %s %s %d %d %u %llu %llu", which, o->name, o->backing, o->read_only, o->shared, o->device, (unsigned long long)o->requests_per_s, (unsigned long long)o->bytes_per_s);
+    call_fail(call, EPERM, "%s", text);
+}
+
+void domains_op_vbd_remove(struct domains *d, struct call *call, const char *which, const char *name, bool force)
+{
+    (void)d;
+    call_fail(call, EPERM, "%s %s %d", which, name, force);
+}
+
+void domains_op_vbds(struct domains *d, struct call *call, const char *which)
+{
+    (void)d;
+    call_fail(call, EPERM, "%s", which != NULL ? which : "all");
+}
+
+void domains_op_volumes(struct domains *d, struct call *call)
+{
+    (void)d;
+    call_fail(call, EPERM, "volumes");
 }
 
 void plugins_load(struct plugins *plugins, const char *name, const char *file, plugins_done *done, void *arg)
