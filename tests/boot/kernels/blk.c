@@ -507,6 +507,7 @@ static void model(void)
     }
     note("modelled: 40 requests in %lu us, at least %lu us\n", (unsigned long)sum / 1000, (unsigned long)least / 1000);
     check("no-completion-before-its-time", faster == 0);
+    memset(cell_version, 0, sizeof(cell_version));
     check("many-under-the-model", many(&raw[0], 100, 32, NULL));
     check("swaps-under-the-model", many(&raw[0], 100, 32, swap_next));
     blk_use(0, "elevator");
