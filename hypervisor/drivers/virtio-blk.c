@@ -458,9 +458,9 @@ static void disk_log(const struct virtio_disk *d)
     const struct blkdev *dev = &d->dev;
     const struct pci_function *f = d->virtio.pci;
 
-    log_info("disk%u: virtio-blk at %02x:%02x.%x, %lu MiB%s, %u queue%s of %u, %u pages a request%s%s%s", dev->id, f->bus, f->slot, f->function,
-             (unsigned long)(dev->sectors >> 11), dev->read_only ? ", read-only" : "", dev->queues, dev->queues == 1 ? "" : "s", dev->depth / dev->queues,
-             dev->segments_max, has(d, VIRTIO_FEATURE_INDIRECT) ? "" : ", no indirect descriptors", dev->serial_number[0] != '\0' ? ", serial " : "", dev->serial_number);
+    log_info("disk%u: at %02x:%02x.%x, %u queue%s of %u, %u pages a request%s%s%s%s", dev->id, f->bus, f->slot, f->function, dev->queues, dev->queues == 1 ? "" : "s",
+             dev->depth / dev->queues, dev->segments_max, has(d, VIRTIO_FEATURE_INDIRECT) ? "" : ", no indirect descriptors", dev->read_only ? ", read-only" : "",
+             dev->serial_number[0] != '\0' ? ", serial " : "", dev->serial_number);
 }
 
 static void disk_add(const struct pci_function *f)
