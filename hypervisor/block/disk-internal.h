@@ -46,6 +46,7 @@ struct disk_setting {
     struct list_node link;
     uint32_t vbd; /* or COLLET_DISK_NO_VBD */
     enum blk_param_type type;
+    bool fresh; /* no value yet */
     uint64_t value;
     char name[COLLET_NAME_MAX];
 };

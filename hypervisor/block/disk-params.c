@@ -83,6 +83,7 @@ static struct disk_setting *setting_make(struct disk *disk, uint32_t vbd, const 
     if (s == NULL)
         return NULL;
     s->vbd = vbd;
+    s->fresh = true;
     strlcpy(s->name, name, sizeof(s->name));
     list_push_back(&disk->settings, &s->link);
     return s;
@@ -124,7 +125,7 @@ void disk_settings_make(struct disk *disk, uint64_t now_ns)
 
 /* ---- Setting ---- */
 
-/* All of them are right, and there is room to keep them. */
+/* Are all of them right? */
 static int check_all(struct disk *disk, struct collet_disk_values *op, const struct collet_disk_value *values, struct target *targets)
 {
     for (uint32_t i = 0; i < op->count; i++) {
@@ -140,15 +141,35 @@ static int check_all(struct disk *disk, struct collet_disk_values *op, const str
     return 0;
 }
 
-/* Kept first: that may fail. A setting that is new and then not made has the value that it is about to get, which harms nobody. */
+static void forget_fresh(struct disk *disk)
+{
+    struct disk_setting *s, *next;
+
+    list_for_each_entry_safe(s, next, &disk->settings, link) {
+        if (!s->fresh)
+            continue;
+        list_remove(&s->link);
+        heap_free(s);
+    }
+}
+
+static uint32_t vbd_id(const struct target *t)
+{
+    return t->stream != NULL ? t->stream->sched.id : COLLET_DISK_NO_VBD;
+}
+
+/* Kept before they are made: that may fail, and then nothing has changed. */
 static int keep_all(struct disk *disk, const struct collet_disk_values *op, const struct collet_disk_value *values, const struct target *targets)
 {
     for (uint32_t i = 0; i < op->count; i++)
-        if (setting_make(disk, targets[i].stream != NULL ? targets[i].stream->sched.id : COLLET_DISK_NO_VBD, values[i].name) == NULL)
+        if (setting_make(disk, vbd_id(&targets[i]), values[i].name) == NULL) {
+            forget_fresh(disk);
             return -ENOMEM;
+        }
     for (uint32_t i = 0; i < op->count; i++) {
-        struct disk_setting *s = setting_find(disk, targets[i].stream != NULL ? targets[i].stream->sched.id : COLLET_DISK_NO_VBD, values[i].name);
+        struct disk_setting *s = setting_find(disk, vbd_id(&targets[i]), values[i].name);
 
+        s->fresh = false;
         s->type = disk->ops.params[targets[i].index].type;
         s->value = values[i].value;
     }
