@@ -62,6 +62,7 @@ struct virtio_disk {
     uint32_t pages_max;   /* of a request */
     uint64_t features;    /* agreed on at boot; every reset must give the same */
     bool one_entry;       /* the device has a single interrupt, for everything */
+    bool plain;           /* interrupts of queues mean just that: the block core knows the disk, and changes have an entry of their own */
     bool resetting;       /* atomic: one at a time */
     bool dead;            /* the last reset failed */
     uint32_t notices;
@@ -317,8 +318,11 @@ static void queue_interrupt(void *arg)
     struct virtio_disk *d = arg;
 
     d->dev.interrupts++;
-    if (unlikely(d->one_entry))
+    if (unlikely(!d->plain)) {
+        if (d->dev.core == NULL)
+            return; /* still asked for its name, which is waited for */
         config_interrupt(d);
+    }
     blkdev_interrupt(&d->dev);
 }
 
@@ -471,6 +475,7 @@ static void disk_add(const struct pci_function *f)
 
     if (d != NULL && virtio_map(&d->virtio, f) == 0) {
         if (disk_start(d, &why) == 0 && blkdev_register(&d->dev) == 0) {
+            d->plain = !d->one_entry;
             disk_log(d);
             return; /* for good */
         }
