@@ -400,7 +400,7 @@ static long operate(struct fake *f, uint64_t op, void *arg)
     case COLLET_OP_TRACE_STOP:
         return 0;
     default:
-        return -ENOSYS;
+        return f->more != NULL ? f->more(f, op, arg) : -ENOSYS;
     }
 }
 

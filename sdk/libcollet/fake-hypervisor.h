@@ -27,11 +27,12 @@ struct fake_domain {
 };
 
 struct fake {
+    long (*more)(struct fake *f, uint64_t op, void *arg); /* a test's own operations, or NULL */
     struct fake_frame frames[FAKE_FRAMES];
     uint32_t next_frame;
     struct fake_domain domains[FAKE_DOMAINS];
     uint32_t next_domid;
-    unsigned int calls[COLLET_OP_TRACE_INFO + 1]; /* how often each operation was asked for */
+    unsigned int calls[COLLET_OP_VBD_EXTENTS + 1]; /* how often each operation was asked for */
     unsigned int calls_all;
     uint64_t bytes_written;
     /* Trouble to be made: operation number fail_at (counted from 1 over all; 0: none) answers fail_rc, for fail_times calls. */
