@@ -2,7 +2,7 @@
 /*
  * `collet __complete`: what the shell's completion asks. Nothing is ever said on failure: a missing hypervisor or daemon completes to nothing.
  *     __complete KIND            names of a kind: commands domains targets modules plugins plugin-files params settings kinds formats cpus
- *                        disks disk-modules disk-params disk-settings vbds drives
+ *                        disks disk-modules disk-params disk-settings vbds volumes drives
  *     __complete words WORD...   what can stand in place of the last WORD; the line "@files" stands for files
  * Tests: test-cli.c.
  */
@@ -131,6 +131,15 @@ static void complete_vbds(struct cli *cli, const char *prefix)
     vbd_list_free(&list);
 }
 
+static void complete_volumes(struct cli *cli, const char *prefix)
+{
+    json_t *list = client_ask_quietly(cli, "volumes"), *entry;
+    size_t i;
+
+    json_array_foreach(list, i, entry) say(cli, prefix, client_text(entry, "backing"));
+    json_decref(list);
+}
+
 static void complete_plugins(struct cli *cli, const char *prefix)
 {
     json_t *list = client_ask_quietly(cli, "plugins"), *entry;
@@ -199,6 +208,8 @@ static void complete_kind(struct cli *cli, const char *kind, const char *prefix)
         complete_vbds(cli, prefix);
     if (strcmp(kind, "drives") == 0)
         complete_list(cli, prefix, drives);
+    if (strcmp(kind, "volumes") == 0)
+        complete_volumes(cli, prefix);
     if (strcmp(kind, "plugins") == 0)
         complete_plugins(cli, prefix);
     if (strcmp(kind, "plugin-files") == 0)
