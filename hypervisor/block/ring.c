@@ -163,7 +163,7 @@ static int16_t check_indirect(struct vbd *vbd, struct block_io *io, const blkif_
     struct blkif_request_segment segments[SEGMENTS_MAX];
     int16_t status;
 
-    io->operation = BLKIF_OP_INDIRECT;
+    io->operation = request->indirect_op; /* what blkfront expects in the answer */
     if (request->indirect_op != BLKIF_OP_READ && request->indirect_op != BLKIF_OP_WRITE)
         return BLKIF_RSP_ERROR;
     io->op = request->indirect_op == BLKIF_OP_READ ? BLK_READ : BLK_WRITE;

@@ -315,8 +315,10 @@ static int one(blkif_request_t *r)
     uint64_t id = r->id;
     blkif_response_t *a;
 
-    if (operation == BLKIF_OP_INDIRECT)
+    if (operation == BLKIF_OP_INDIRECT) {
         id = ((blkif_request_indirect_t *)r)->id;
+        operation = ((blkif_request_indirect_t *)r)->indirect_op;
+    }
     kick();
     ck_assert_int_eq((int)(ring->rsp_prod - answered), 1);
     a = &ring->ring[answered % RING_SLOTS].rsp;
