@@ -63,6 +63,7 @@ struct virtio_disk {
     uint64_t features;    /* agreed on at boot; every reset must give the same */
     bool one_entry;       /* the device has a single interrupt, for everything */
     bool plain;           /* interrupts of queues mean just that: the block core knows the disk, and changes have an entry of their own */
+    bool routed;          /* vectors lead here */
     bool resetting;       /* atomic: one at a time */
     bool dead;            /* the last reset failed */
     uint32_t notices;
@@ -333,6 +334,7 @@ static int vectors_init(struct virtio_disk *d)
 
     if (vector >= 0 && !d->one_entry)
         config_vector = irq_vector_alloc(config_interrupt, d);
+    d->routed = vector >= 0;
     if (vector < 0 || config_vector < 0)
         return -ENOSPC;
     for (i = 0; i < d->queue_count; i++)
@@ -467,25 +469,41 @@ static void disk_log(const struct virtio_disk *d)
              dev->serial_number[0] != '\0' ? ", serial " : "", dev->serial_number);
 }
 
+/* The device has been stopped, or cut off. What a vector leads to is kept. */
+static void disk_forget(struct virtio_disk *d)
+{
+    uint32_t i;
+
+    for (i = 0; i < d->queue_count && d->queues[i] != NULL; i++) {
+        virtio_queue_destroy(d->queues[i]);
+        heap_free(d->queues[i]);
+        d->queues[i] = NULL;
+    }
+    if (!d->routed)
+        heap_free(d);
+}
+
 static void disk_add(const struct pci_function *f)
 {
     struct virtio_disk *d = heap_alloc(sizeof(*d));
     const char *why = "no memory";
-    uint32_t i;
 
-    if (d != NULL && virtio_map(&d->virtio, f) == 0) {
-        if (disk_start(d, &why) == 0 && blkdev_register(&d->dev) == 0) {
+    if (d == NULL || virtio_map(&d->virtio, f) != 0) {
+        heap_free(d);
+        return;
+    }
+    if (disk_start(d, &why) == 0) {
+        why = "the block core has no room for it";
+        if (blkdev_register(&d->dev) == 0) {
             d->plain = !d->one_entry;
             disk_log(d);
             return; /* for good */
         }
-        log_warning("PCI %02x:%02x.%x: a disk is left out: %s", f->bus, f->slot, f->function, why);
-        if (virtio_stop(&d->virtio) == 0)
-            virtio_give_up(&d->virtio);
-        for (i = 0; i < d->queue_count && d->queues[i] != NULL; i++)
-            virtio_queue_destroy(d->queues[i]);
     }
-    /* What is left of it is kept: a vector may lead here. */
+    log_warning("PCI %02x:%02x.%x: a disk is left out: %s", f->bus, f->slot, f->function, why);
+    if (virtio_stop(&d->virtio) == 0)
+        virtio_give_up(&d->virtio);
+    disk_forget(d);
 }
 
 void virtio_blk_init(void)
