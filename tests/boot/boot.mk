@@ -8,9 +8,16 @@ $(DRIVE): tests/boot/drive.c | check-deps
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -o $@ $<
 
-.PHONY: test test-boot test-long test-domains test-scale
+# Runs in Domain0, with the libcollet that is there.
+DISK_SWAPPER := $(BUILD)/tests/disk-swapper
+$(DISK_SWAPPER): tests/boot/disks/disk-swapper.c $(LIBCOLLET_SO) | check-deps
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -Isdk/include -o $@ $< $(LIBCOLLET_SO)
+
+.PHONY: test test-boot test-long test-domains test-scale test-disks
 DOMAINS_IMAGES := $(DOM0_KERNEL) $(DOM0_RAMDISK) $(JQ_OVERLAY) $(PLUGIN_BAD)
-test: hypervisor kernels $(DEBIAN_IMAGES) $(DOMAINS_IMAGES) $(DRIVE) ##- unit tests, tiny kernels and Debian boots; ends with "N passed, N failed"
+DISKS_IMAGES := $(DOM0_KERNEL) $(DISKS_RAMDISK) $(ROOTFS) $(JQ_OVERLAY) $(DISK_SWAPPER) build/blk-sim
+test: hypervisor kernels $(DEBIAN_IMAGES) $(DOMAINS_IMAGES) $(DISKS_IMAGES) $(DRIVE) ##- unit tests, tiny kernels and Debian boots; ends with "N passed, N failed"
 	@tests/boot/all.sh
 
 test-boot: hypervisor $(DEBIAN_IMAGES) $(DRIVE) ##- the Debian boots only (BOOTS="bvt2 shell grub")
@@ -24,3 +31,6 @@ test-domains: hypervisor $(DOMAINS_IMAGES) $(DRIVE) ##- guests, schedulers, plug
 
 test-scale: hypervisor $(DOMAINS_IMAGES) $(DRIVE) ##- 100 tiny domains and 20 Debian kernels at once: needs 13 GiB
 	@tests/boot/domains/run.sh scale
+
+test-disks: hypervisor $(DISKS_IMAGES) $(DRIVE) ##- disks of guests: Debian systems on their own, data, load, trouble (BOOTS="tools roots data load trouble errors native")
+	@tests/boot/disks/run.sh $(BOOTS)
