@@ -83,28 +83,41 @@ static void change_drive(struct disk *disk, const struct disk_drive *drive)
         disk_model_init(&disk->model, drive, disk->dev->sectors);
 }
 
+/* Administration lock held. To its module it is another disk now, so that begins anew. */
+static long replace_drive(struct disk *disk, const struct disk_drive *drive)
+{
+    uint64_t flags = spin_lock_irqsave(&disk->lock);
+    const struct disk_drive *former = disk->drive;
+    bool recorded = disk_recorded(disk);
+    int rc;
+
+    if (!recorded)
+        change_drive(disk, drive);
+    spin_unlock_irqrestore(&disk->lock, flags);
+    if (recorded)
+        return -EBUSY;
+    rc = disk_module_renew(disk, NULL);
+    if (rc == 0)
+        return 0;
+    flags = spin_lock_irqsave(&disk->lock);
+    change_drive(disk, former);
+    spin_unlock_irqrestore(&disk->lock, flags);
+    return rc;
+}
+
 long disk_model_use(uint32_t id, const char *name)
 {
     struct disk *disk = disk_find(id);
     const struct disk_drive *drive = name[0] != '\0' ? drive_find(name) : NULL;
-    const struct disk_drive *former;
-    uint64_t flags;
-    long rc;
+    long rc = 0;
 
     if (disk == NULL)
         return -ENODEV;
     if (name[0] != '\0' && drive == NULL)
         return -ENOENT;
     spin_lock(&disks_admin_lock);
-    flags = spin_lock_irqsave(&disk->lock);
-    former = disk->drive;
-    rc = disk_recorded(disk) ? -EBUSY : 0;
-    if (rc == 0)
-        change_drive(disk, drive);
-    spin_unlock_irqrestore(&disk->lock, flags);
-    /* To its module it is another disk. */
-    if (rc == 0 && former != drive)
-        rc = disk_module_renew(disk, NULL);
+    if (disk->drive != drive)
+        rc = replace_drive(disk, drive);
     spin_unlock(&disks_admin_lock);
     if (rc == 0)
         log_info("disk%u: %s", id, drive != NULL ? drive->name : "ends requests as the device does");

@@ -19,6 +19,7 @@ _Static_assert((int)COLLET_PARAM_UINT == BLK_PARAM_UINT && (int)COLLET_PARAM_NS 
 struct target {
     struct disk_stream *stream; /* NULL: the disk */
     uint32_t index;
+    enum blk_param_type type;
 };
 
 static struct blk_vbd *vbd_of(const struct target *t)
@@ -42,8 +43,11 @@ static int param_find(const struct disk *disk, const char *name, uint32_t scope,
     return -ENOENT;
 }
 
+/* Both locks held: a module that fails takes its parameters with it. */
 static int target_find(struct disk *disk, const struct collet_disk_value *e, struct target *t)
 {
+    int rc;
+
     *t = (struct target){0};
     if (strnlen(e->name, sizeof(e->name)) == sizeof(e->name) || (e->scope != BLK_SCOPE_DISK && e->scope != BLK_SCOPE_VBD))
         return -EINVAL;
@@ -52,7 +56,10 @@ static int target_find(struct disk *disk, const struct collet_disk_value *e, str
         if (t->stream == NULL)
             return -ESRCH;
     }
-    return param_find(disk, e->name, e->scope, &t->index);
+    rc = param_find(disk, e->name, e->scope, &t->index);
+    if (rc == 0)
+        t->type = disk->ops.params[t->index].type;
+    return rc;
 }
 
 static bool module_is_active(const struct disk *disk, const char *name)
@@ -125,20 +132,22 @@ void disk_settings_make(struct disk *disk, uint64_t now_ns)
 
 /* ---- Setting ---- */
 
-/* Are all of them right? */
-static int check_all(struct disk *disk, struct collet_disk_values *op, const struct collet_disk_value *values, struct target *targets)
+/* Are all of them right, for the module that is at work? */
+static int check_all(struct disk *disk, struct collet_disk_values *op, const struct collet_disk_value *values, struct target *targets, const char **module)
 {
-    for (uint32_t i = 0; i < op->count; i++) {
-        int rc = target_find(disk, &values[i], &targets[i]);
+    uint64_t flags = spin_lock_irqsave(&disk->lock);
+    int rc = module_is_active(disk, op->module) ? 0 : -ESTALE;
 
+    *module = disk->ops.name;
+    for (uint32_t i = 0; rc == 0 && i < op->count; i++) {
+        rc = target_find(disk, &values[i], &targets[i]);
         if (rc == 0 && !in_range(&disk->ops.params[targets[i].index], values[i].value))
             rc = -ERANGE;
-        if (rc != 0) {
+        if (rc != 0)
             op->failed = i;
-            return rc;
-        }
     }
-    return 0;
+    spin_unlock_irqrestore(&disk->lock, flags);
+    return rc;
 }
 
 static void forget_fresh(struct disk *disk)
@@ -170,19 +179,19 @@ static int keep_all(struct disk *disk, const struct collet_disk_values *op, cons
         struct disk_setting *s = setting_find(disk, vbd_id(&targets[i]), values[i].name);
 
         s->fresh = false;
-        s->type = disk->ops.params[targets[i].index].type;
+        s->type = targets[i].type;
         s->value = values[i].value;
     }
     return 0;
 }
 
-/* A module that fails meanwhile takes its parameters with it. */
-static long set_all(struct disk *disk, const struct blk_sched_ops *checked, const struct collet_disk_values *op, const struct collet_disk_value *values,
+/* Unless the module has failed meanwhile. */
+static long set_all(struct disk *disk, const char *module, const struct collet_disk_values *op, const struct collet_disk_value *values,
                     const struct target *targets)
 {
     uint64_t flags = spin_lock_irqsave(&disk->lock);
     uint64_t now_ns = disk_time(disk, clock_now_ns());
-    bool same = checked->name == disk->ops.name;
+    bool same = module == disk->ops.name;
 
     for (uint32_t i = 0; same && i < op->count; i++)
         param_set(disk, targets[i].stream, targets[i].index, values[i].value, now_ns);
@@ -195,7 +204,7 @@ long disk_set(struct collet_disk_values *op, const struct collet_disk_value *val
 {
     struct disk *disk = disk_find(op->disk);
     struct target *targets;
-    struct blk_sched_ops checked;
+    const char *module;
     long rc;
 
     op->failed = op->count;
@@ -205,12 +214,11 @@ long disk_set(struct collet_disk_values *op, const struct collet_disk_value *val
     if (op->count != 0 && targets == NULL)
         return -ENOMEM;
     spin_lock(&disks_admin_lock);
-    checked = disk->ops;
-    rc = module_is_active(disk, op->module) ? check_all(disk, op, values, targets) : -ESTALE;
+    rc = check_all(disk, op, values, targets, &module);
     if (rc == 0)
         rc = keep_all(disk, op, values, targets);
     if (rc == 0)
-        rc = set_all(disk, &checked, op, values, targets);
+        rc = set_all(disk, module, op, values, targets);
     spin_unlock(&disks_admin_lock);
     heap_free(targets);
     disk_run(disk);
@@ -230,16 +238,16 @@ long disk_get(struct collet_disk_values *op, struct collet_disk_value *values)
     if (disk == NULL)
         return -ENODEV;
     spin_lock(&disks_admin_lock);
+    flags = spin_lock_irqsave(&disk->lock);
     rc = module_is_active(disk, op->module) ? 0 : -ESTALE;
     for (uint32_t i = 0; rc == 0 && i < op->count; i++) {
-        flags = spin_lock_irqsave(&disk->lock);
         rc = target_find(disk, &values[i], &t);
         if (rc == 0)
             values[i].value = disk->ops.param_get(disk->state, vbd_of(&t), t.index);
         else
             op->failed = i;
-        spin_unlock_irqrestore(&disk->lock, flags);
     }
+    spin_unlock_irqrestore(&disk->lock, flags);
     spin_unlock(&disks_admin_lock);
     return rc;
 }
