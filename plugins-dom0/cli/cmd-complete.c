@@ -188,7 +188,7 @@ static void complete_list(struct cli *cli, const char *prefix, const char *const
 static void complete_kind(struct cli *cli, const char *kind, const char *prefix)
 {
     static const char *const kinds[] = { "default",         "all",   "switch", "wake",      "block", "migrate", "hypercall",
-                                         "hypercall-enter", "fault", "event",  "sched-use", NULL };
+                                         "hypercall-enter", "fault", "event",  "sched-use", "disk-queue", "disk-issue", "disk-complete", NULL };
     static const char *const drives[] = { "hp97560", "none", NULL };
     static const char *const formats[] = { "perfetto", "chrome", "csv", "text", NULL };
 

@@ -32,7 +32,7 @@ static int parse_kinds(struct cli *cli, const char *text, uint64_t *kinds)
     if (near != NULL)
         return cli_fail(cli, CLI_USAGE, "EINVAL", "--kinds: no kind '%s'; did you mean %s?", word, near);
     return cli_fail(cli, CLI_USAGE, "EINVAL",
-                    "--kinds: no kind '%s'; there are default, all, switch, wake, block, migrate, hypercall, hypercall-enter, fault, event, sched-use", word);
+                    "--kinds: no kind '%s'; there are default, all, switch, wake, block, migrate, hypercall, hypercall-enter, fault, event, sched-use, disk-queue, disk-issue, disk-complete", word);
 }
 
 static json_t *kinds_json(uint64_t kinds)
@@ -119,7 +119,7 @@ static int trace_status_run(struct cli *cli, const struct cli_args *args)
 }
 
 static const struct cli_option start_options[] = {
-    { "kinds", "KINDS", "switch,wake,block,migrate,hypercall,hypercall-enter,fault,event,sched-use; all; default", 'k' },
+    { "kinds", "KINDS", "switch,wake,block,migrate,hypercall,hypercall-enter,fault,event,sched-use,disk-queue,disk-issue,disk-complete; all; default", 'k' },
     { "size", "PAGES", "of each CPU's ring: a power of two up to 1024 (64); fixed by the first start", 's' },
     { 0 },
 };

@@ -132,6 +132,24 @@ const struct trace_format trace_csv = { .name = "csv", .ending = ".csv", .begin 
 
 /* ---- text ---- */
 
+/* A request of a VBD: its subject is domain and VBD, its first word disk and serial. */
+static void describe_disk(const struct collet_trace_record *r, char *to, size_t bytes)
+{
+    static const char *const ops[16] = { "read", "write", "discard", "write zeroes", "flush" };
+    const char *op = ops[r->b >> 60];
+    uint64_t ns = r->b & ~(1ull << 63);
+    int at = snprintf(to, bytes, "disk%u request %" PRIu64 ", ", (unsigned int)(r->a & 0xff), r->a >> 8);
+
+    to += at;
+    bytes -= (size_t)at;
+    if (r->kind == COLLET_TRACE_DISK_QUEUE)
+        snprintf(to, bytes, "%s at sector %" PRIu64, op != NULL ? op : "?", (uint64_t)(r->b & ((1ull << 60) - 1)));
+    else if (r->kind == COLLET_TRACE_DISK_ISSUE)
+        snprintf(to, bytes, "after %" PRIu64 " ns in the queue", r->b);
+    else
+        snprintf(to, bytes, "after %" PRIu64 " ns in the device%s", ns, r->b >> 63 ? ", error" : "");
+}
+
 static void describe(const struct trace_out *o, const struct collet_trace_record *r, char *to, size_t bytes)
 {
     char name[COLLET_NAME_MAX + 32], call[32];
@@ -151,6 +169,9 @@ static void describe(const struct trace_out *o, const struct collet_trace_record
     case COLLET_TRACE_FAULT: snprintf(to, bytes, "vector %u, error %#x, at %#" PRIx64, (unsigned int)(r->a & 0xff), (unsigned int)(r->a >> 32), r->b); break;
     case COLLET_TRACE_EVENT: snprintf(to, bytes, "port %" PRIu64, r->a); break;
     case COLLET_TRACE_SCHED_USE: snprintf(to, bytes, "%.8s%.8s", (const char *)&r->a, (const char *)&r->b); break;
+    case COLLET_TRACE_DISK_QUEUE:
+    case COLLET_TRACE_DISK_ISSUE:
+    case COLLET_TRACE_DISK_COMPLETE: describe_disk(r, to, bytes); break;
     default: snprintf(to, bytes, "%#" PRIx64 " %#" PRIx64, r->a, r->b);
     }
 }
