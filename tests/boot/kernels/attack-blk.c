@@ -627,6 +627,8 @@ static void child_disk(struct child *c, struct blk_front *f, const char *name, u
         pause_ns(200000);
 }
 
+static uint64_t frames_given_on;
+
 static bool among(const uint64_t *mfns, unsigned int count, uint64_t mfn)
 {
     for (unsigned int i = 0; i < count; i++)
@@ -635,13 +637,15 @@ static bool among(const uint64_t *mfns, unsigned int count, uint64_t mfn)
     return false;
 }
 
-/* A domain's end with all slots under way on the slow disk: while the device works, nobody gets its frames; and when they are given on, nothing is written to them. */
+#define TAKEN (12u * CHILD_PAGES) /* frames: half while the device works, half then */
+
 static void child_ends(const char *name, unsigned int then, uint8_t op, bool pause_first)
 {
-    static uint64_t mfns[1024];
+    static uint64_t mfns[TAKEN];
     static uint8_t pattern[PAGE_SIZE];
     struct collet_extent e = {1, 0, 0, SECTORS};
     struct collet_domain_info info;
+    struct collet_vbd_info vbd;
     struct collet_domain_ref ref;
     struct child c, next;
     struct blk_front f;
@@ -654,7 +658,7 @@ static void child_ends(const char *name, unsigned int then, uint8_t op, bool pau
     view_unmap(0);
     if (pause_first)
         child_ref(COLLET_OP_DOMAIN_PAUSE, c.domid);
-    check("child-has-requests-under-way", blk_disk(1, &(struct collet_disk_info){0}));
+    check("child-has-requests-under-way", blk_info(f.vbd, &vbd) && vbd.in_flight > 20);
     if (child_create(&next, "next", 1, COUNT_OF(mfns) + CHILD_PAGES) != 0)
         give_up("create next\n");
     ref = (struct collet_domain_ref){.domid = c.domid};
@@ -665,12 +669,12 @@ static void child_ends(const char *name, unsigned int then, uint8_t op, bool pau
         rc = control(COLLET_OP_DOMAIN_DESTROY, &ref);
         longest = MAX(longest, now_ns() - at);
         if (rc == X_EINTR && calls++ == 0) {
-            struct collet_domain_populate a = {.domid = next.domid, .count = 512, .first_pfn = 0, .mfns = (uint64_t)mfns};
+            struct collet_domain_populate a = {.domid = next.domid, .count = TAKEN / 2, .first_pfn = 0, .mfns = (uint64_t)mfns};
 
             /* As many frames as we can get: none of those that the device may write to. */
             if (control(COLLET_OP_DOMAIN_POPULATE, &a) != 0)
                 give_up("populate next\n");
-            for (unsigned int i = 0; i < 512; i++)
+            for (unsigned int i = 0; i < TAKEN / 2; i++)
                 early = early || among(&c.mfn[CHILD_DATA], 16, mfns[i]);
             well(name);
         }
@@ -678,27 +682,32 @@ static void child_ends(const char *name, unsigned int then, uint8_t op, bool pau
     expect("child-destroyed", rc, 0);
     note("%s: %lu ms, %lu calls more, the longest %lu us\n", name, (unsigned long)(now_ns() - from) / 1000000, (unsigned long)calls, (unsigned long)longest / 1000);
     check("no-frame-given-on-while-the-device-works", !early);
-    check("calls-are-short", longest < 200000000);
+    check("calls-are-short", longest < 3000000000); /* of a busy host's time */
     check("vbd-went-with-its-domain", !blk_info(f.vbd, &(struct collet_vbd_info){0}) && !domain_info(c.domid, &info));
     if (calls == 0) {
-        struct collet_domain_populate a = {.domid = next.domid, .count = 512, .first_pfn = 0, .mfns = (uint64_t)mfns};
+        struct collet_domain_populate a = {.domid = next.domid, .count = TAKEN / 2, .first_pfn = 0, .mfns = (uint64_t)mfns};
 
         control(COLLET_OP_DOMAIN_POPULATE, &a);
     }
     /* The old frames in a new domain. */
     {
-        struct collet_domain_populate a = {.domid = next.domid, .count = 512, .first_pfn = 512, .mfns = (uint64_t)(mfns + 512)};
+        struct collet_domain_populate a = {.domid = next.domid, .count = CHILD_PAGES};
         struct collet_domain_write w = {.domid = next.domid, .bytes = PAGE_SIZE, .source = (uint64_t)pattern};
 
-        control(COLLET_OP_DOMAIN_POPULATE, &a);
+        for (unsigned int i = TAKEN / 2; i < TAKEN; i += CHILD_PAGES) { /* as the child's were taken: blocks of that size come back */
+            a.first_pfn = i;
+            a.mfns = (uint64_t)(mfns + i);
+            if (control(COLLET_OP_DOMAIN_POPULATE, &a) != 0)
+                give_up("populate next again\n");
+        }
         memset(pattern, 0xc3, PAGE_SIZE);
-        for (unsigned int i = 0; i < 1024; i++) {
+        for (unsigned int i = 0; i < TAKEN; i++) {
             w.mfns = (uint64_t)&mfns[i];
             if (control(COLLET_OP_DOMAIN_WRITE, &w) != 0)
                 give_up("write next\n");
         }
         pause_ns(1000000000);
-        for (unsigned int i = 0; i < 1024; i++) {
+        for (unsigned int i = 0; i < TAKEN; i++) {
             if (!among(c.mfn, CHILD_PAGES, mfns[i]))
                 continue;
             reused++;
@@ -708,6 +717,7 @@ static void child_ends(const char *name, unsigned int then, uint8_t op, bool pau
             view_unmap(1);
         }
     }
+    frames_given_on += reused;
     note("%s: %lu frames of the child are the next one's\n", name, (unsigned long)reused);
     check("late-writes-hit-nobody", !hit);
     child_ref(COLLET_OP_DOMAIN_DESTROY, next.domid);
@@ -734,6 +744,7 @@ static void children(void)
     child_ends("crashed", BLK_CHILD_CRASH, BLKIF_OP_READ, false);
     child_ends("ended", BLK_CHILD_END, BLKIF_OP_WRITE, false);
     child_ends("spins", BLK_CHILD_SPIN, BLKIF_OP_READ, false);
+    check("frames-were-given-on", frames_given_on > 100);
 }
 
 /* Requests of random fields, all kinds, with whatever grants there are. */
@@ -768,8 +779,9 @@ static void fuzz(void)
         }
         blk_push(&victim);
         sent += n;
-        while (n > 0 && blk_response(&victim, &rsp, 3000000000))
-            n--, answered++;
+        for (unsigned int tries = 0; n > 0 && tries < 100 && !(tries > 0 && broken()); tries++)
+            while (n > 0 && blk_response(&victim, &rsp, 30000000))
+                n--, answered++;
         if (n > 0 || broken()) {
             breaks++;
             if (!broken())

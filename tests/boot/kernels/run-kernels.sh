@@ -86,6 +86,9 @@ blk_boots() {
     echo "blk-4096|blk|quiet=1 disks=2|done|120||disk=24,logical_block_size=4096,physical_block_size=4096 disk=20"
     echo "attack-blk|attack-blk|quiet=1 seed=$seed|done|200|dom0_mem=128M|disk=24 disk=24/throttling.iops-total=40"
     echo "attack-blk-shared-cpu|attack-blk|quiet=1|done|200|dom0_mem=128M dom0_max_vcpus=2|disk=24"
+    echo "blk-load|blk-load|seconds=60 swap_ms=4 guests=3|load|200||icount=3 disk=24 disk=24"
+    echo "blk-load-modelled|blk-load|seconds=1500 swap_ms=7 guests=3 model=yes|load|300||icount=3 disk=24 disk=24"
+    echo "blk-flood|blk-load|phase_ms=3500|flood|200||disk=24"
     echo "blk-small-queue|blk|quiet=1|done|120||disk=24,queue-size=4,seg-max-adjust=off"
 }
 
@@ -279,7 +282,7 @@ judge_shares() {
 judge_pest() {
     local to=$1
     hypervisor_unharmed "$to" || return 1
-    awk '
+    awk -v wanted="${2:-9}" '
         match($0, /\[t\] pest phase=[a-z]+ from=[0-9]+ to=[0-9]+/) {
             split(substr($0, RSTART, RLENGTH), word, /[ =]/)
             phases++; name[phases] = word[4]; from[phases] = word[6] + 200000000; to[phases] = word[8]
@@ -306,9 +309,22 @@ judge_pest() {
                 seen++
             }
             print text
-            if (seen < 9) { print seen + 0 " of 9 phases"; bad = 1 }
+            if (seen < wanted) { print seen + 0 " of " wanted " phases"; bad = 1 }
             exit bad
         }' "$to"
+}
+
+# Guests that look at all that they read, beside a Domain0 that swaps modules.
+judge_load() {
+    local to=$1 late=$2
+    if [ "$late" = 1 ]; then
+        echo "stopped at the time limit; last line: $(tail -n 2 "$to" | head -n 1)"
+        return 1
+    fi
+    grep -q '\[t\] FAIL' "$to" && { echo "first: $(grep -m1 -o '\[t\] FAIL.*' "$to")"; return 1; }
+    hypervisor_unharmed "$to" || return 1
+    grep -o '\[t\] load seconds=.*' "$to" | cut -c5- | tr -d '\n'
+    grep -q '\[t\] load seconds=' "$to"
 }
 
 [ -x /usr/bin/qemu-system-x86_64 ] || { echo 'needs qemu-system-x86'; exit 2; }
@@ -355,6 +371,21 @@ while IFS='|' read -r name kernel args outcome seconds options words; do
         done
         boot "$to" "$seconds" 1 "$modules" -icount shift=4,sleep=off || late=1
         why=$(if [ $late = 1 ]; then echo 'stopped at the time limit'; false; else judge_pest "$to"; fi)
+    elif [ "$outcome" = load ]; then
+        modules="$out/$kernel.elf role=dom0 $args,/dev/null"
+        for who in 1 2 3; do
+            modules+=",$out/$kernel.elf name=guest$who mem=24M vcpus=1 weight=1 -- role=guest seed=$((seed * 10 + who))"
+        done
+        boot "$to" "$seconds" "$cpus" "$modules" "${machine[@]}" || late=1
+        why=$(judge_load "$to" $late)
+    elif [ "$outcome" = flood ]; then
+        modules="$out/$kernel.elf role=dom0 guests=1 swap_ms=0 seconds=20,/dev/null"
+        modules+=",$out/$kernel.elf name=flood mem=24M vcpus=2 weight=1 -- role=flood $args"
+        for who in 1 2; do
+            modules+=",$out/spin.elf name=bystander$who mem=16M vcpus=1 weight=1 -- weight=$who report_ms=100"
+        done
+        boot "$to" "$seconds" 1 "$modules" "${machine[@]}" -icount shift=4,sleep=off || late=1
+        why=$(if [ $late = 1 ]; then echo 'stopped at the time limit'; false; else judge_pest "$to" 4; fi)
     elif [ "${outcome#domu}" != "$outcome" ]; then
         modules="$out/spin.elf role=idle seconds=$((seconds / 2)) until=2,/dev/null"
         modules+=",$out/$kernel.elf name=attacker mem=32M vcpus=2 weight=1 -- $args"
