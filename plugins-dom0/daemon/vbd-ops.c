@@ -46,7 +46,10 @@ static void patience_over(void *arg)
 
     vbd->patience = NULL;
     vbd->remover = NULL;
-    call_fail(call, ETIMEDOUT, "%s: the guest has not let go of it in time (its front is %s); it goes as soon as the guest does, or at once with force", vbd->name, vbd_xenbus_state_name(vbd->front_state));
+    if (vbd->forced)
+        call_fail(call, ETIMEDOUT, "%s: the disk has not yet answered what it was asked; it goes as soon as it has", vbd->name);
+    else
+        call_fail(call, ETIMEDOUT, "%s: the guest has not let go of it in time (its front is %s); it goes as soon as the guest does, or at once with force", vbd->name, vbd_xenbus_state_name(vbd->front_state));
 }
 
 static void remove_nearest(struct vbds *v, struct call *call, uint32_t domid, const char *name)

@@ -17,6 +17,7 @@
 #include "vbds-private.h"
 #include "log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -62,12 +63,16 @@ static const char *title(const struct vbd *vbd)
 
 __attribute__((format(printf, 2, 3))) static void complain(struct vbd *vbd, const char *format, ...)
 {
-    char text[sizeof(vbd->why)];
+    char text[sizeof(vbd->why)], *at;
     va_list args;
 
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    /* What a guest has written may be in it, which must not spoil a line of the log, or JSON. */
+    for (at = text; *at != '\0'; at++)
+        if (!isprint((unsigned char)*at))
+            *at = '?';
     if (strcmp(text, vbd->why) == 0)
         return;
     memcpy(vbd->why, text, sizeof(text));
