@@ -8,19 +8,19 @@
 
 #include <hv/errno.h>
 
-#define CONTROL 2u /* from the capability */
-#define CONTROL_ENTRIES 0x7ffu
-#define CONTROL_MASK 0x4000u
-#define CONTROL_ENABLE 0x8000u
-#define TABLE 4u
-#define TABLE_BAR 7u
-#define ENTRY_WORDS 4u
-#define ENTRY_ADDRESS 0u
+#define CONTROL            2u /* from the capability */
+#define CONTROL_ENTRIES    0x7ffu
+#define CONTROL_MASK       0x4000u
+#define CONTROL_ENABLE     0x8000u
+#define TABLE              4u
+#define TABLE_BAR          7u
+#define ENTRY_WORDS        4u
+#define ENTRY_ADDRESS      0u
 #define ENTRY_ADDRESS_HIGH 1u
-#define ENTRY_DATA 2u
-#define ENTRY_CONTROL 3u
-#define ENTRY_MASKED 1u
-#define APIC_WINDOW 0xfee00000u
+#define ENTRY_DATA         2u
+#define ENTRY_CONTROL      3u
+#define ENTRY_MASKED       1u
+#define APIC_WINDOW        0xfee00000u
 
 int pci_msix_init(const struct pci_function *f, struct pci_msix *msix)
 {

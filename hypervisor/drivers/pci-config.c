@@ -13,10 +13,10 @@
 #include "x86/cpu-asm.h"
 
 #define CONFIG_ADDRESS 0xcf8
-#define CONFIG_DATA 0xcfc
-#define CONFIG_ENABLE 0x80000000u
+#define CONFIG_DATA    0xcfc
+#define CONFIG_ENABLE  0x80000000u
 #define ECAM_BUS_BYTES (1ul << 20)
-#define ECAM_BUSES 32
+#define ECAM_BUSES     32
 
 static struct spinlock port_lock; /* protects the port pair; innermost, interrupts off */
 static char *ecam_bus[256];       /* mapped ones; written at boot only */
@@ -26,7 +26,8 @@ static unsigned int ecam_mapped;
 void pci_config_init(void)
 {
     if (acpi_info.ecam_maddr != 0)
-        log_debug("PCI: configuration by memory at %#lx, buses %u to %u", (unsigned long)acpi_info.ecam_maddr, acpi_info.ecam_bus_first, acpi_info.ecam_bus_last);
+        log_debug("PCI: configuration by memory at %#lx, buses %u to %u", (unsigned long)acpi_info.ecam_maddr, acpi_info.ecam_bus_first,
+                  acpi_info.ecam_bus_last);
 }
 
 static volatile char *ecam(uint32_t address)

@@ -9,26 +9,27 @@
 #include "alloc.h"
 #include "log.h"
 
-#define REG_ID 0x00
-#define REG_COMMAND 0x04
-#define REG_STATUS 0x06
-#define REG_CLASS 0x08
-#define REG_HEADER_TYPE 0x0e
-#define REG_BAR 0x10
-#define REG_SECONDARY_BUS 0x19
-#define REG_CAPABILITIES 0x34
-#define COMMAND_MEMORY 0x2u
-#define COMMAND_MASTER 0x4u
-#define COMMAND_NO_WIRE 0x400u
+#define REG_ID              0x00
+#define REG_COMMAND         0x04
+#define REG_STATUS          0x06
+#define REG_CLASS           0x08
+#define REG_HEADER_TYPE     0x0e
+#define REG_BAR             0x10
+#define REG_SECONDARY_BUS   0x19
+#define REG_CAPABILITIES    0x34
+#define COMMAND_MEMORY      0x2u
+#define COMMAND_MASTER      0x4u
+#define COMMAND_NO_WIRE     0x400u
 #define STATUS_CAPABILITIES 0x10u
-#define HEADER_MULTI 0x80u
-#define HEADER_BRIDGE 1u
-#define BAR_PORTS 1u
-#define BAR_64BIT 4u
-#define BAR_TYPE 6u
-#define BAR_FLAGS 0xfu
-#define CAPABILITY_FIRST 0x40u
-#define CAPABILITIES_MAX 48u /* as many as fit between 0x40 and 0x100 */
+#define CLASS_BRIDGE        0x06u
+#define HEADER_MULTI        0x80u
+#define HEADER_BRIDGE       1u
+#define BAR_PORTS           1u
+#define BAR_64BIT           4u
+#define BAR_TYPE            6u
+#define BAR_FLAGS           0xfu
+#define CAPABILITY_FIRST    0x40u
+#define CAPABILITIES_MAX    48u /* as many as fit between 0x40 and 0x100 */
 
 struct pci_function pci_functions[PCI_FUNCTIONS_MAX];
 uint32_t pci_function_count;
@@ -159,7 +160,7 @@ static void bus_scan(uint8_t bus, uint64_t found[4])
     unsigned int at;
 
     for (at = 0; at < 256; at++) {
-        struct pci_function f = {.bus = bus, .slot = (uint8_t)(at >> 3), .function = at & 7};
+        struct pci_function f = { .bus = bus, .slot = (uint8_t)(at >> 3), .function = at & 7 };
 
         if (!function_read(&f)) {
             at |= (at & 7) == 0 ? 7u : 0u; /* no function 0: no device */
@@ -170,6 +171,9 @@ static void bus_scan(uint8_t bus, uint64_t found[4])
 
             found[behind / 64] |= 1ull << behind % 64;
         }
+        /* What the firmware has used may still write where the firmware was: nobody masters the bus who is not asked to. */
+        if (f.header_type == 0 && f.class_code >> 16 != CLASS_BRIDGE)
+            pci_stop(&f);
         if (pci_function_count < PCI_FUNCTIONS_MAX)
             pci_functions[pci_function_count++] = f;
         if ((at & 7) == 0 && !(pci_read8(&f, REG_HEADER_TYPE) & HEADER_MULTI))
@@ -179,7 +183,7 @@ static void bus_scan(uint8_t bus, uint64_t found[4])
 
 void pci_init(void)
 {
-    uint64_t found[4] = {1}, seen[4] = {0};
+    uint64_t found[4] = { 1 }, seen[4] = { 0 };
     unsigned int bus, buses = 0;
 
     pci_config_init();

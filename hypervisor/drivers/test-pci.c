@@ -113,6 +113,25 @@ START_TEST(functions_behind_bridges_are_found)
 }
 END_TEST
 
+START_TEST(what_the_firmware_left_running_is_stopped)
+{
+    uint8_t *disk = add(0, 1, 0, 1, 0), *bridge = add(0, 2, 0, 2, 0);
+    struct pci_function f = { .slot = 1 };
+
+    disk[4] = bridge[4] = 7;
+    disk[0x0b] = 1;
+    bridge[0x0b] = 6;
+    pci_init();
+    ck_assert_uint_eq(disk[4], 3);
+    ck_assert_uint_eq(bridge[4], 7);
+    pci_enable(&f);
+    ck_assert_uint_eq(disk[4], 7);
+    ck_assert_uint_eq(disk[5], 4); /* and no interrupt by wire */
+    pci_stop(&f);
+    ck_assert_uint_eq(disk[4], 3);
+}
+END_TEST
+
 START_TEST(bridges_in_a_ring_are_walked_once)
 {
     add(0, 1, 0, 1, 1)[0x19] = 5;
@@ -126,7 +145,7 @@ END_TEST
 START_TEST(capabilities_are_found_and_rings_of_them_end)
 {
     uint8_t *space = add(0, 0, 0, 1, 0);
-    struct pci_function f = {0};
+    struct pci_function f = { 0 };
 
     ck_assert_uint_eq(pci_capability_find(&f, PCI_CAPABILITY_VENDOR, 0), 0); /* status says there are none */
     space[0x06] = 0x10;
@@ -150,10 +169,10 @@ END_TEST
 
 START_TEST(bars_have_their_place_and_size)
 {
-    static const uint32_t values[6] = {0xfe000000, 0xc001, 0x0000000c, 0x38, 0xfd000004, 0};
-    static const uint32_t masks[6] = {0xfffff000, 0xffffffe0, 0xffffc000, 0xffffffff, 0xfffff000, 0};
+    static const uint32_t values[6] = { 0xfe000000, 0xc001, 0x0000000c, 0x38, 0xfd000004, 0 };
+    static const uint32_t masks[6] = { 0xfffff000, 0xffffffe0, 0xffffc000, 0xffffffff, 0xfffff000, 0 };
     uint8_t *space = add(0, 0, 0, 1, 0);
-    struct pci_function f = {0};
+    struct pci_function f = { 0 };
     uint64_t maddr, bytes;
 
     memcpy(space + 0x10, values, sizeof(values));
@@ -184,7 +203,7 @@ END_TEST
 START_TEST(messages_are_masked_until_routed)
 {
     uint8_t *space = add(0, 0, 0, 1, 0);
-    struct pci_function f = {0};
+    struct pci_function f = { 0 };
     struct pci_msix msix;
     uint32_t bar = 0xfe000000;
 
@@ -223,6 +242,7 @@ Suite *suite_pci(void)
 
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, functions_behind_bridges_are_found);
+    tcase_add_test(t, what_the_firmware_left_running_is_stopped);
     tcase_add_test(t, bridges_in_a_ring_are_walked_once);
     tcase_add_test(t, capabilities_are_found_and_rings_of_them_end);
     tcase_add_test(t, bars_have_their_place_and_size);

@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SECTORS 256u
+#define SECTORS      256u
 #define FEATURES_ALL (~0ull)
 
 static struct {
@@ -249,15 +249,15 @@ static void begin(uint64_t without, uint16_t queues, uint16_t entries)
     device.queue_size = 128;
     device.msix_entries = entries;
     device.config[0] = SECTORS;
-    device.config[2] = 65536;          /* bytes of a segment */
-    device.config[3] = 254;            /* segments */
-    device.config[5] = 4096;           /* logical block */
-    device.config[8] = queues << 16;   /* queues */
-    device.config[9] = 1000;           /* discard */
-    device.config[12] = 2000;          /* write zeroes */
+    device.config[2] = 65536;        /* bytes of a segment */
+    device.config[3] = 254;          /* segments */
+    device.config[5] = 4096;         /* logical block */
+    device.config[8] = queues << 16; /* queues */
+    device.config[9] = 1000;         /* discard */
+    device.config[12] = 2000;        /* write zeroes */
     memset(ends, 0, sizeof(ends));
     memset(requests, 0, sizeof(requests));
-    pci_functions[0] = (struct pci_function){.vendor = 0x1af4, .device = 0x1042};
+    pci_functions[0] = (struct pci_function){ .vendor = 0x1af4, .device = 0x1042 };
     pci_function_count = 1;
     disk = NULL;
     disk_count = woken = 0;
@@ -269,8 +269,10 @@ static void begin(uint64_t without, uint16_t queues, uint16_t entries)
 
 static struct blkdev_request *request(uint32_t n, uint8_t op, uint64_t sector, uint32_t sectors)
 {
-    segments[n] = (struct blkdev_segment){.maddr = virt_to_maddr(pages[n]), .bytes = sectors * 512};
-    requests[n] = (struct blkdev_request){.op = op, .sector = sector, .sectors = sectors, .segments = &segments[n], .segment_count = op == BLKDEV_FLUSH || op > BLK_WRITE ? 0 : 1};
+    segments[n] = (struct blkdev_segment){ .maddr = virt_to_maddr(pages[n]), .bytes = sectors * 512 };
+    requests[n] = (struct blkdev_request){
+        .op = op, .sector = sector, .sectors = sectors, .segments = &segments[n], .segment_count = op == BLKDEV_FLUSH || op > BLK_WRITE ? 0 : 1
+    };
     return &requests[n];
 }
 
@@ -490,7 +492,7 @@ static void *play_device(void *arg)
 /* Each has requests of its own; one is given anew when it has ended. */
 static void *play_cpu(void *arg)
 {
-    uint32_t cpu = (uint32_t)(uintptr_t)arg, round, i, mine[16] = {0};
+    uint32_t cpu = (uint32_t)(uintptr_t)arg, round, i, mine[16] = { 0 };
 
     fake_cpu_id = cpu;
     for (round = 0; round < 3000; round++) {

@@ -279,7 +279,7 @@ END_TEST
 
 START_TEST(answers_that_name_nothing_are_counted_and_harm_nothing)
 {
-    static const uint32_t bad[] = {64, 0xffffffff, 0x10000, 1 /* in the middle of a slot */, 32 /* a slot that is free */};
+    static const uint32_t bad[] = { 64, 0xffffffff, 0x10000, 1 /* in the middle of a slot */, 32 /* a slot that is free */ };
     struct virtio_ended ended[16];
     uint32_t pages, n, i;
 

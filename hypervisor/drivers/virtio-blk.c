@@ -20,39 +20,39 @@
 #include <hv/errno.h>
 
 #define DEVICE_TRANSITIONAL 0x1001u
-#define DEVICE_MODERN 0x1042u
+#define DEVICE_MODERN       0x1042u
 
 /* Features (5.2.3). */
-#define FEATURE_SIZE_MAX (1ull << 1)
-#define FEATURE_SEG_MAX (1ull << 2)
-#define FEATURE_RO (1ull << 5)
-#define FEATURE_BLK_SIZE (1ull << 6)
-#define FEATURE_FLUSH (1ull << 9)
-#define FEATURE_MQ (1ull << 12)
-#define FEATURE_DISCARD (1ull << 13)
+#define FEATURE_SIZE_MAX     (1ull << 1)
+#define FEATURE_SEG_MAX      (1ull << 2)
+#define FEATURE_RO           (1ull << 5)
+#define FEATURE_BLK_SIZE     (1ull << 6)
+#define FEATURE_FLUSH        (1ull << 9)
+#define FEATURE_MQ           (1ull << 12)
+#define FEATURE_DISCARD      (1ull << 13)
 #define FEATURE_WRITE_ZEROES (1ull << 14)
-#define FEATURES_WANTED                                                                                                                                                \
-    (FEATURE_SIZE_MAX | FEATURE_SEG_MAX | FEATURE_RO | FEATURE_BLK_SIZE | FEATURE_FLUSH | FEATURE_MQ | FEATURE_DISCARD | FEATURE_WRITE_ZEROES | VIRTIO_FEATURE_INDIRECT |  \
-     VIRTIO_FEATURE_EVENT_INDEX | VIRTIO_FEATURE_VERSION_1 | VIRTIO_FEATURE_ACCESS_PLATFORM)
+#define FEATURES_WANTED                                                                                                                                        \
+    (FEATURE_SIZE_MAX | FEATURE_SEG_MAX | FEATURE_RO | FEATURE_BLK_SIZE | FEATURE_FLUSH | FEATURE_MQ | FEATURE_DISCARD | FEATURE_WRITE_ZEROES |                \
+     VIRTIO_FEATURE_INDIRECT | VIRTIO_FEATURE_EVENT_INDEX | VIRTIO_FEATURE_VERSION_1 | VIRTIO_FEATURE_ACCESS_PLATFORM)
 
 /* The device's configuration (5.2.4). */
-#define CONFIG_CAPACITY 0u
-#define CONFIG_SIZE_MAX 8u
-#define CONFIG_SEG_MAX 12u
-#define CONFIG_BLK_SIZE 20u
-#define CONFIG_QUEUES 34u
+#define CONFIG_CAPACITY        0u
+#define CONFIG_SIZE_MAX        8u
+#define CONFIG_SEG_MAX         12u
+#define CONFIG_BLK_SIZE        20u
+#define CONFIG_QUEUES          34u
 #define CONFIG_DISCARD_SECTORS 36u
-#define CONFIG_ZEROES_SECTORS 48u
+#define CONFIG_ZEROES_SECTORS  48u
 
 /* Requests (5.2.6). */
 enum { TYPE_IN = 0, TYPE_OUT = 1, TYPE_FLUSH = 4, TYPE_GET_ID = 8, TYPE_DISCARD = 11, TYPE_WRITE_ZEROES = 13 };
-#define ANSWER_OK 0u
-#define ID_BYTES 20u
+#define ANSWER_OK  0u
+#define ID_BYTES   20u
 #define ID_WAIT_NS NS_PER_S
 
 #define SECTORS_OF_PAGE (PAGE_SIZE / BLK_SECTOR_BYTES)
-#define TAKE_MOST 16u
-#define NOTICES_MAX 16u /* of one device, for ever: it must not fill the log */
+#define TAKE_MOST       16u
+#define NOTICES_MAX     16u /* of one device, for ever: it must not fill the log */
 
 struct virtio_disk {
     struct blkdev dev;
@@ -412,8 +412,8 @@ static void limits_read(struct virtio_disk *d)
 /* The device is asked for its name and waited for, before anybody else uses it: also a proof that it works. */
 static int id_read(struct virtio_disk *d)
 {
-    struct blkdev_segment segment = {.maddr = virt_to_maddr(d->id), .bytes = ID_BYTES};
-    struct blkdev_request request = {.segments = &segment, .segment_count = 1};
+    struct blkdev_segment segment = { .maddr = virt_to_maddr(d->id), .bytes = ID_BYTES };
+    struct blkdev_request request = { .segments = &segment, .segment_count = 1 };
     struct virtio_queue *q = own_queue(d);
     struct virtio_ended ended;
     uint64_t until = clock_now_ns() + ID_WAIT_NS;
@@ -464,9 +464,9 @@ static void disk_log(const struct virtio_disk *d)
     const struct blkdev *dev = &d->dev;
     const struct pci_function *f = d->virtio.pci;
 
-    log_info("disk%u: at %02x:%02x.%x, %u queue%s of %u, %u pages a request%s%s%s%s", dev->id, f->bus, f->slot, f->function, dev->queues, dev->queues == 1 ? "" : "s",
-             dev->depth / dev->queues, dev->segments_max, has(d, VIRTIO_FEATURE_INDIRECT) ? "" : ", no indirect descriptors", dev->read_only ? ", read-only" : "",
-             dev->serial_number[0] != '\0' ? ", serial " : "", dev->serial_number);
+    log_info("disk%u: at %02x:%02x.%x, %u queue%s of %u, %u pages a request%s%s%s%s", dev->id, f->bus, f->slot, f->function, dev->queues,
+             dev->queues == 1 ? "" : "s", dev->depth / dev->queues, dev->segments_max, has(d, VIRTIO_FEATURE_INDIRECT) ? "" : ", no indirect descriptors",
+             dev->read_only ? ", read-only" : "", dev->serial_number[0] != '\0' ? ", serial " : "", dev->serial_number);
 }
 
 /* The device has been stopped, or cut off. What a vector leads to is kept. */

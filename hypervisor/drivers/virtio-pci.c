@@ -15,40 +15,40 @@
 #include <hv/errno.h>
 
 /* The capability (4.1.4). */
-#define CAP_KIND 3u
-#define CAP_BAR 4u
-#define CAP_OFFSET 8u
-#define CAP_LENGTH 12u
+#define CAP_KIND       3u
+#define CAP_BAR        4u
+#define CAP_OFFSET     8u
+#define CAP_LENGTH     12u
 #define CAP_MULTIPLIER 16u /* of the notification window only */
 enum { CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_DEVICE = 4 };
 #define WINDOW_BYTES_MAX 0x10000u /* of a window, as much as we ever map */
 
 /* Registers of the common configuration (4.1.4.3). */
 #define DEVICE_FEATURE_SELECT 0x00u
-#define DEVICE_FEATURE 0x04u
+#define DEVICE_FEATURE        0x04u
 #define DRIVER_FEATURE_SELECT 0x08u
-#define DRIVER_FEATURE 0x0cu
-#define CONFIG_VECTOR 0x10u
-#define QUEUE_COUNT 0x12u
-#define STATUS 0x14u
-#define GENERATION 0x15u
-#define QUEUE_SELECT 0x16u
-#define QUEUE_SIZE 0x18u
-#define QUEUE_VECTOR 0x1au
-#define QUEUE_ENABLE 0x1cu
-#define QUEUE_NOTIFY 0x1eu
-#define QUEUE_DESCRIPTORS 0x20u
-#define QUEUE_AVAILABLE 0x28u
-#define QUEUE_USED 0x30u
-#define COMMON_BYTES 0x38u
+#define DRIVER_FEATURE        0x0cu
+#define CONFIG_VECTOR         0x10u
+#define QUEUE_COUNT           0x12u
+#define STATUS                0x14u
+#define GENERATION            0x15u
+#define QUEUE_SELECT          0x16u
+#define QUEUE_SIZE            0x18u
+#define QUEUE_VECTOR          0x1au
+#define QUEUE_ENABLE          0x1cu
+#define QUEUE_NOTIFY          0x1eu
+#define QUEUE_DESCRIPTORS     0x20u
+#define QUEUE_AVAILABLE       0x28u
+#define QUEUE_USED            0x30u
+#define COMMON_BYTES          0x38u
 
 /* Device status (2.1). */
 #define STATUS_ACKNOWLEDGE 1u
-#define STATUS_DRIVER 2u
-#define STATUS_DRIVER_OK 4u
+#define STATUS_DRIVER      2u
+#define STATUS_DRIVER_OK   4u
 #define STATUS_FEATURES_OK 8u
 #define STATUS_NEEDS_RESET 64u
-#define STATUS_FAILED 128u
+#define STATUS_FAILED      128u
 
 #define CONFIG_READS_MAX 16
 
@@ -102,26 +102,33 @@ static volatile char *window_map(const struct pci_function *f, uint8_t kind, uin
     return NULL;
 }
 
-int virtio_map(struct virtio_device *v, const struct pci_function *f)
+/* NULL, or what is missing. */
+static const char *parts_map(struct virtio_device *v, const struct pci_function *f)
 {
     uint32_t common_bytes;
     uint8_t at;
 
-    v->pci = f;
-    pci_enable(f);
     v->common = window_map(f, CAP_COMMON, COMMON_BYTES, &common_bytes, &at);
     v->config = window_map(f, CAP_DEVICE, 8, &v->config_bytes, &at);
     v->notify = window_map(f, CAP_NOTIFY, 2, &v->notify_bytes, &at);
-    if (v->common == NULL || v->config == NULL || v->notify == NULL) {
-        log_warning("PCI %02x:%02x.%x: no modern virtio registers", f->bus, f->slot, f->function);
-        return -ENODEV;
-    }
+    if (v->common == NULL || v->config == NULL || v->notify == NULL)
+        return "modern virtio registers";
     v->notify_multiplier = pci_read32(f, at + CAP_MULTIPLIER);
-    if (pci_msix_init(f, &v->msix) != 0) {
-        log_warning("PCI %02x:%02x.%x: no MSI-X, without which a virtio device is left out", f->bus, f->slot, f->function);
-        return -ENODEV;
-    }
-    return 0;
+    return pci_msix_init(f, &v->msix) == 0 ? NULL : "interrupts by MSI-X";
+}
+
+int virtio_map(struct virtio_device *v, const struct pci_function *f)
+{
+    const char *missing;
+
+    v->pci = f;
+    pci_enable(f);
+    missing = parts_map(v, f);
+    if (missing == NULL)
+        return 0;
+    pci_stop(f);
+    log_warning("PCI %02x:%02x.%x: a virtio device is left out: it has no %s", f->bus, f->slot, f->function, missing);
+    return -ENODEV;
 }
 
 static void status_add(struct virtio_device *v, uint8_t bits)

@@ -13,7 +13,7 @@
 
 #include <hv/errno.h>
 
-#define USED_NO_NOTIFY 1u
+#define USED_NO_NOTIFY        1u
 #define DIRECT_SLOT_SHIFT_MAX 5u /* 32 descriptors a request, 30 pages */
 
 static size_t available_bytes(uint32_t size)
@@ -93,10 +93,10 @@ static void slot_prepare(struct virtio_queue *q, uint32_t slot)
     uint32_t base;
     struct virtio_descriptor *table = virtio_slot_table(q, slot, &base);
 
-    table[VIRTIO_TABLE_HEAD] = (struct virtio_descriptor){virt_to_maddr(memory->head), sizeof(memory->head), VIRTIO_DESCRIPTOR_NEXT, 0};
-    table[VIRTIO_TABLE_ANSWER] = (struct virtio_descriptor){virt_to_maddr(&memory->answer), 1, VIRTIO_DESCRIPTOR_WRITE, 0};
+    table[VIRTIO_TABLE_HEAD] = (struct virtio_descriptor){ virt_to_maddr(memory->head), sizeof(memory->head), VIRTIO_DESCRIPTOR_NEXT, 0 };
+    table[VIRTIO_TABLE_ANSWER] = (struct virtio_descriptor){ virt_to_maddr(&memory->answer), 1, VIRTIO_DESCRIPTOR_WRITE, 0 };
     if (q->indirect)
-        q->descriptors[slot] = (struct virtio_descriptor){virt_to_maddr(memory->table), 0, VIRTIO_DESCRIPTOR_INDIRECT, 0};
+        q->descriptors[slot] = (struct virtio_descriptor){ virt_to_maddr(memory->table), 0, VIRTIO_DESCRIPTOR_INDIRECT, 0 };
     q->owner[slot] = NULL;
     q->free[q->slots - 1 - slot] = (uint8_t)slot; /* low slots first: they stay in the cache */
 }

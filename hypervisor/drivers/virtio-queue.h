@@ -10,11 +10,11 @@
 #include "spinlock.h"
 #include "types.h"
 
-#define VIRTIO_SLOTS_MAX 128u
+#define VIRTIO_SLOTS_MAX      128u
 #define VIRTIO_QUEUE_SIZE_MAX 256u
 
-#define VIRTIO_DESCRIPTOR_NEXT 1u
-#define VIRTIO_DESCRIPTOR_WRITE 2u /* by the device */
+#define VIRTIO_DESCRIPTOR_NEXT     1u
+#define VIRTIO_DESCRIPTOR_WRITE    2u /* by the device */
 #define VIRTIO_DESCRIPTOR_INDIRECT 4u
 
 struct virtio_descriptor {
@@ -39,7 +39,7 @@ struct virtio_used {
 /* In each table: the head, then the answer, then pages. The order in a table is free; so the first two never change. */
 enum { VIRTIO_TABLE_HEAD, VIRTIO_TABLE_ANSWER, VIRTIO_TABLE_PAGES };
 #define VIRTIO_TABLE_SIZE 125u
-#define VIRTIO_PAGES_MAX (VIRTIO_TABLE_SIZE - VIRTIO_TABLE_PAGES)
+#define VIRTIO_PAGES_MAX  (VIRTIO_TABLE_SIZE - VIRTIO_TABLE_PAGES)
 
 /* Memory of a slot: half a page, so that none of it crosses one. */
 struct virtio_slot {
@@ -55,20 +55,20 @@ struct virtio_queue {
     struct spinlock lock; /* protects all below; taken with interrupts on or off, by no interrupt handler */
     uint16_t index, size;
     uint16_t slots;
-    uint16_t slot_shift;     /* slot n begins with descriptor n << slot_shift of the queue */
-    uint16_t pages_max;      /* of a request */
+    uint16_t slot_shift; /* slot n begins with descriptor n << slot_shift of the queue */
+    uint16_t pages_max;  /* of a request */
     uint16_t free_count;
     uint16_t available_next; /* where the next one goes */
     uint16_t available_told; /* what the device has been shown */
     uint16_t used_next;
     bool indirect, event_index;
-    bool stopped;            /* nothing goes in or comes out until open */
+    bool stopped; /* nothing goes in or comes out until open */
     volatile uint16_t *notify;
     struct virtio_descriptor *descriptors;
     struct virtio_available *available;
     struct virtio_used *used;
     struct virtio_slot *memory;
-    uint64_t lies;           /* the device's answers that made no sense */
+    uint64_t lies; /* the device's answers that made no sense */
     uint8_t free[VIRTIO_SLOTS_MAX];
     void *owner[VIRTIO_SLOTS_MAX]; /* NULL: the slot is free */
 };

@@ -13,9 +13,9 @@ struct virtio_queue;
 #define VIRTIO_PCI_VENDOR 0x1af4u
 
 /* Feature bits that belong to no kind of device (section 6). */
-#define VIRTIO_FEATURE_INDIRECT (1ull << 28)
-#define VIRTIO_FEATURE_EVENT_INDEX (1ull << 29)
-#define VIRTIO_FEATURE_VERSION_1 (1ull << 32)
+#define VIRTIO_FEATURE_INDIRECT        (1ull << 28)
+#define VIRTIO_FEATURE_EVENT_INDEX     (1ull << 29)
+#define VIRTIO_FEATURE_VERSION_1       (1ull << 32)
 #define VIRTIO_FEATURE_ACCESS_PLATFORM (1ull << 33) /* memory as the platform has it for DMA: here, machine addresses */
 
 struct virtio_device {
@@ -40,7 +40,7 @@ int must_check virtio_stop(struct virtio_device *v);
 void virtio_give_up(struct virtio_device *v);
 /* True: the device asks to be reset (section 2.1.2). */
 bool virtio_wants_reset(struct virtio_device *v);
-#define VIRTIO_RESET_NS (100 * NS_PER_MS)
+#define VIRTIO_RESET_NS  (100 * NS_PER_MS)
 #define VIRTIO_NO_VECTOR 0xffffu
 
 uint16_t virtio_queue_count(struct virtio_device *v);

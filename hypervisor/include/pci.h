@@ -10,7 +10,7 @@
 #include "types.h"
 
 #define PCI_FUNCTIONS_MAX 256u
-#define PCI_BARS 6u
+#define PCI_BARS          6u
 
 enum pci_capability { PCI_CAPABILITY_VENDOR = 0x09, PCI_CAPABILITY_MSIX = 0x11 };
 
@@ -24,7 +24,7 @@ struct pci_function {
 extern struct pci_function pci_functions[PCI_FUNCTIONS_MAX];
 extern uint32_t pci_function_count; /* fixed after pci_init() */
 
-/* Boot CPU, once, after acpi_init(): finds all functions behind the first host bridge. */
+/* Boot CPU, once, after acpi_init(): finds all functions behind the first host bridge, and takes the bus from those that are no bridges until pci_enable(). */
 void pci_init(void);
 
 /* Configuration space, little-endian as the CPU. Offsets are below 256 and aligned at the width. Context: any, interrupts on or off. */
