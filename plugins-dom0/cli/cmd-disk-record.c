@@ -22,6 +22,7 @@
 #define RECORD_POLL_MS 20
 #define ROOM_DEFAULT   65536ul
 #define RECORDS_CHUNK  512
+#define PROGRESS_COLUMNS 79
 
 struct recorder {
     struct collet_disk_info disk;
@@ -36,6 +37,7 @@ struct recorder {
     unsigned int ms;     /* 0: no end */
     int error;           /* of writing, or 0 */
     bool progress;
+    uint64_t shown;      /* records of the last line of progress, and 1 */
 };
 
 static uint64_t now_ms(void)
@@ -146,11 +148,12 @@ static bool over(const struct recorder *r)
     return r->error != 0 || (r->wanted != 0 && r->requests >= r->wanted);
 }
 
-static void show_progress(struct cli *cli, const struct recorder *r, uint64_t *next_ms)
+static void show_progress(struct cli *cli, struct recorder *r, uint64_t *next_ms)
 {
-    if (!r->progress || now_ms() < *next_ms)
+    if (!r->progress || now_ms() < *next_ms || r->shown == r->records + 1)
         return;
     *next_ms = now_ms() + 500;
+    r->shown = r->records + 1;
     fprintf(cli->err, "\r%s: %" PRIu64 " requests, %" PRIu64 " records, %" PRIu64 " lost ", r->disk.name, r->requests, r->records, r->lost);
     fflush(cli->err);
 }
@@ -215,7 +218,7 @@ static int begin(struct cli *cli, struct recorder *r, unsigned long room)
 static int tell(struct cli *cli, const struct recorder *r, const char *path)
 {
     if (r->progress)
-        fputc('\r', cli->err);
+        fprintf(cli->err, "\r%*s\r", PROGRESS_COLUMNS, "");
     if (!cli->json)
         fprintf(cli->err, "%s: %" PRIu64 " requests in %" PRIu64 " records to %s\n", r->disk.name, r->requests, r->records, r->path);
     if (r->lost != 0)
