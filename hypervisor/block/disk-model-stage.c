@@ -120,7 +120,7 @@ long disk_model_use(uint32_t id, const char *name)
         rc = replace_drive(disk, drive);
     spin_unlock(&disks_admin_lock);
     if (rc == 0)
-        log_info("disk%u: %s", id, drive != NULL ? drive->name : "ends requests as the device does");
+        log_debug("disk%u: %s", id, drive != NULL ? drive->name : "ends requests as the device does");
     disk_run(disk);
     return rc;
 }

@@ -323,7 +323,7 @@ long disk_use(uint32_t id, const char *name)
         rc = change_module(disk, ops, NULL);
         if (rc == 0) {
             note_used(disk, ops->name, 0);
-            log_info("disk%u: ordered by %s", id, ops->name);
+            log_debug("disk%u: ordered by %s", id, ops->name);
         }
     }
     spin_unlock(&disks_admin_lock);
