@@ -315,6 +315,13 @@ static void poll_port(int port, uint64_t until)
     sched_op(SCHEDOP_poll, &p);
 }
 
+void blk_nap(uint64_t ns)
+{
+    struct sched_poll p = {.nr_ports = 0, .timeout = now_ns() + ns};
+
+    sched_op(SCHEDOP_poll, &p);
+}
+
 bool blk_response(struct blk_front *f, struct blkif_response *rsp, uint64_t ns)
 {
     uint64_t until = 0;

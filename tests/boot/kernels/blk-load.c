@@ -69,9 +69,9 @@ static void domain0(void)
     }
     until = now_ns() + seconds * 1000000000;
     while (now_ns() < until) {
-        pause_ns(swap_ns);
+        blk_nap(swap_ns);
         if (arg_number("swap_ms", 4) == 0) {
-            pause_ns(100000000);
+            blk_nap(100000000);
             continue;
         }
         for (unsigned int i = 0; i < disks; i++)
@@ -91,7 +91,7 @@ static void domain0(void)
     until = now_ns() + 60000000000;
     for (unsigned int g = 0; g < guests; g++) {
         while (hello[g]->state != 4 && now_ns() < until)
-            pause_ns(2000000);
+            blk_nap(2000000);
         expect("guest-comes-to-its-end", hello[g]->state, 4);
         expect("guest-finds-nothing-bad", hello[g]->bad, 0);
         check("guest-has-done-much", hello[g]->done >= seconds || hello[g]->done > 1000);
@@ -204,7 +204,7 @@ static void guest(void)
         }
         hello->done++;
         if (rnd(200) == 0)
-            pause_ns(rnd(3000000));
+            blk_nap(rnd(3000000));
     }
     note("guest %lu: %lu requests\n", (unsigned long)tag, (unsigned long)hello->done);
     check("all-were-answered", f.busy == 0);
@@ -254,6 +254,7 @@ static void flood(void)
         unsigned int kind = phase % COUNT_OF(names);
         uint64_t from = now_ns(), answers = 0;
 
+        print("[t] pest phase=%s from=%lu to=%lu\n", names[kind], (unsigned long)from, (unsigned long)(from + phase_ns));
         while (now_ns() < from + phase_ns) {
             struct blkif_response rsp;
             unsigned int n = BLK_RING;
@@ -269,7 +270,6 @@ static void flood(void)
             if (n > 0)
                 give_up("no answer to nonsense\n");
         }
-        print("[t] pest phase=%s from=%lu to=%lu\n", names[kind], (unsigned long)from, (unsigned long)now_ns());
         note("%s: %lu answers\n", names[kind], (unsigned long)answers);
     }
 }

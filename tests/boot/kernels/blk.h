@@ -40,6 +40,7 @@ struct blk_front {
 /* Grants: version 1, in reach of everybody. */
 extern volatile grant_entry_v1_t *blk_grants;
 void blk_init(void);
+void blk_nap(uint64_t ns); /* takes no share meanwhile, unlike pause_ns */
 uint32_t blk_grant(const void *page, uint16_t flags); /* to the backend; gives up when there are none */
 bool blk_ungrant(uint32_t ref);                       /* false: somebody still uses it, and it stays */
 uint32_t blk_ref_of(const void *at);                  /* of the page, writable; granted the first time, for good */
