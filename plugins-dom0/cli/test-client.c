@@ -207,6 +207,39 @@ START_TEST(memory_goes_as_frames)
 }
 END_TEST
 
+START_TEST(disks_come_and_go)
+{
+    canned.answers[0] = "{\"ok\": true, \"result\": {\"vbd\": 7, \"device\": \"xvdb\"}}\n";
+    ck_assert_int_eq(run("vbd add web data lvm:vg0/data --mode r --device xvdb --shared --iops 200 --bytes-per-s 10M"), 0);
+    ck_assert_str_eq(said, "data: VBD 7, xvdb in the guest\n");
+    ck_assert_str_eq(asked(0, "op"), "vbd-add");
+    ck_assert_str_eq(asked(0, "backing"), "lvm:vg0/data");
+    ck_assert_str_eq(asked(0, "mode"), "r");
+    ck_assert_str_eq(asked(0, "device"), "xvdb");
+    ck_assert_str_eq(asked(0, "shared"), "true");
+    ck_assert_str_eq(asked(0, "iops"), "200");
+    ck_assert_str_eq(asked(0, "bytes_per_s"), "10M");
+    ck_assert_int_eq(run("vbd add web data disk:disk1 --mode rw"), 2);
+    ck_assert_int_eq(run("vbd add web data disk:disk1 --iops many"), 2);
+    ck_assert_int_eq(run("vbd add web data"), 2);
+    canned.answers[1] = "{\"ok\": false, \"error\": \"ETIMEDOUT\", \"message\": \"data: the guest holds on\"}\n";
+    ck_assert_int_eq(run("vbd del web data"), 6);
+    ck_assert_str_eq(asked(1, "op"), "vbd-del");
+    ck_assert_str_eq(asked(1, "force"), "false");
+    canned.answers[2] = "{\"ok\": true, \"result\": {}}\n";
+    ck_assert_int_eq(run("vbd del web data --force"), 0);
+    ck_assert_str_eq(asked(2, "force"), "true");
+    canned.answers[3] = "{\"ok\": true, \"result\": [{\"backing\": \"disk:disk0\", \"sectors\": 2048, \"used_by\": \"web/root\", \"why_not\": \"\"}, "
+                        "{\"backing\": \"lvm:vg0/thin\", \"sectors\": 0, \"used_by\": \"\", \"why_not\": \"it is of kind thin\"}]}\n";
+    ck_assert_int_eq(run("vbd volumes"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "disk:disk0    1.0 MiB  web/root"));
+    ck_assert_ptr_nonnull(strstr(said, "it is of kind thin"));
+    canned.answers[4] = canned.answers[3];
+    ck_assert_int_eq(run("vbd volumes --json"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "1048576"));
+}
+END_TEST
+
 START_TEST(plugins_are_shown)
 {
     canned.answers[0] = "{\"ok\": true, \"result\": [{\"name\": \"shares\", \"state\": \"running\", \"summary\": \"percentages\", \"pid\": 77, \"restarts\": "
@@ -414,6 +447,7 @@ Suite *suite_client(void)
     tcase_add_test(t, without_a_daemon_it_says_how_to_start_one);
     tcase_add_test(t, list_knows_what_the_daemon_knows);
     tcase_add_test(t, memory_goes_as_frames);
+    tcase_add_test(t, disks_come_and_go);
     tcase_add_test(t, plugins_are_shown);
     tcase_add_test(t, several_domains_are_one_connection);
     tcase_add_test(t, destroy_of_one_that_waits_for_its_restart);

@@ -268,6 +268,19 @@ START_TEST(operations_and_their_arguments)
     ck_assert_str_eq(last, "load shares -");
     answers("{\"op\": \"plugin-reload\", \"plugin\": \"shares\"}\n", "{\"name\":\"shares\"}");
     answers("{\"op\": \"plugin-show\", \"plugin\": \"shares\"}\n", "ENOENT");
+    answers("{\"op\": \"vbd-add\", \"domain\": 3, \"name\": \"root\", \"backing\": \"disk:disk0\"}\n", "3 root disk:disk0 0 0 0 0 0");
+    answers("{\"op\": \"vbd-add\", \"domain\": \"web\", \"name\": \"root\", \"backing\": \"b\", \"mode\": \"r\", \"device\": \"xvdb\", \"shared\": true, \"iops\": 500, \"bytes_per_s\": \"10M\"}\n",
+            "web root b 1 1 51728 500 10485760");
+    answers("{\"op\": \"vbd-add\", \"domain\": \"web\", \"name\": \"root\"}\n", "`backing` is missing");
+    answers("{\"op\": \"vbd-add\", \"domain\": \"web\", \"name\": \"root\", \"backing\": \"b\", \"mode\": \"rw\"}\n", "`mode`: rw: r (read only) or w");
+    answers("{\"op\": \"vbd-add\", \"domain\": \"web\", \"name\": \"root\", \"backing\": \"b\", \"device\": \"sda\"}\n", "`device`: sda: a name like xvdb");
+    answers("{\"op\": \"vbd-add\", \"domain\": \"web\", \"name\": \"root\", \"backing\": \"b\", \"iops\": -1}\n", "`iops`: a number");
+    answers("{\"op\": \"vbd-del\", \"domain\": \"web\", \"name\": \"root\", \"force\": true}\n", "web root 1");
+    answers("{\"op\": \"vbd-del\", \"domain\": \"web\"}\n", "`name` is missing");
+    answers("{\"op\": \"vbds\"}\n", "all");
+    answers("{\"op\": \"vbds\", \"domain\": null}\n", "all");
+    answers("{\"op\": \"vbds\", \"domain\": 7}\n", "\"7\"");
+    answers("{\"op\": \"volumes\"}\n", "volumes");
     answers("{\"op\": \"log\", \"lines\": -5}\n", "\"text\":\"\"");
     answers("{\"op\": \"fly\"}\n", "\"error\":\"ENOSYS\"");
     answers("{\"op\": 5}\n", "`op` is missing");
