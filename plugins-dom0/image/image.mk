@@ -22,7 +22,7 @@ image: check-deps
 	@$(IMAGE)/build.sh $(DEBIAN)
 
 # Offline and quick: only when there is none.
-$(DOM0_KERNEL) $(DOM0_INITRD) &: $(addprefix $(IMAGE)/,build.sh extract-vmlinux.sh fetch-deb.sh make-initramfs.sh pack.sh init inittab profile) | check-deps
+$(DOM0_KERNEL) $(DOM0_INITRD) &: $(addprefix $(IMAGE)/,build.sh extract-vmlinux.sh fetch-deb.sh make-initramfs.sh pick.sh pack.sh init inittab profile stop) | check-deps
 	@$(IMAGE)/build.sh $(DEBIAN)
 
 # stress-ng, and a small C compiler with the headers it wants.
@@ -30,7 +30,7 @@ $(STRESS_OVERLAY): $(IMAGE)/make-overlay.sh $(IMAGE)/pack.sh $(IMAGE)/fetch-deb.
 	@mkdir -p $(DEBIAN)
 	@$(IMAGE)/make-overlay.sh $@ $(DEBIAN)/packages stress-ng tcc libc6-dev linux-libc-dev
 
-$(DOM0_TOOLS): $(addprefix $(IMAGE)/,make-tools.sh fetch-deb.sh pack.sh) | check-deps
+$(DOM0_TOOLS): $(addprefix $(IMAGE)/,make-tools.sh pick.sh fetch-deb.sh pack.sh) | check-deps
 	@mkdir -p $(DEBIAN)
 	@echo '  INITRD  $@'
 	@$(IMAGE)/make-tools.sh $@ $(DEBIAN)/packages

@@ -25,7 +25,8 @@ done
 ln -s ../bin/busybox sbin/init
 cp "$here/init" init
 chmod 755 init
-cp "$here/inittab" "$here/profile" etc/
+cp "$here/inittab" "$here/profile" "$here/stop" etc/
+chmod 755 etc/stop
 echo 'root::0:0:root:/root:/bin/sh' >etc/passwd
 echo 'root:x:0:' >etc/group
 echo 'dom0' >etc/hostname

@@ -69,6 +69,10 @@ chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dp
 echo 'set enable-bracketed-paste off' >>"$root/etc/inputrc"
 : >"$root/etc/machine-id"
 rm -rf "$root"/usr/share/doc/* "$root"/usr/share/man/* "$root"/usr/share/locale/* "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old
+# What systemd does at a first start (ldconfig, catalogues) is done here: an emulated processor is slow.
+chroot "$root" ldconfig
+chroot "$root" journalctl --update-catalog >/dev/null 2>&1 || true
+touch -r "$root/usr" "$root/etc/.updated" "$root/var/.updated"
 END
 chmod 755 "$pool/finish"
 packages=systemd-sysv,udev,dbus,kmod,initramfs-tools-core,initramfs-tools,e2fsprogs,fdisk,procps,libaio1,libnuma1,iproute2

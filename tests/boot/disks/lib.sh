@@ -9,6 +9,18 @@ d0=/dev/xvda
 d1=/dev/xvdb
 [ -d /proc/xen ] || { d0=/dev/vda; d1=/dev/vdb; }
 
+# As lib.sh's, with longer sleeps: Domain0 must not take the processor from the systems that it waits for.
+within() {
+    until_cs=$(($(uptime_cs) + $1 * 100))
+    shift
+    while ! "$@"; do
+        [ "$(uptime_cs)" -lt "$until_cs" ] || return 1
+        sleep "${pause:-1}"
+    done
+}
+# login_comes NAME: a Debian system shows its prompt; else what it said last.
+login_comes() { pause=4 within "${patience:-420}" spoke "$1" "$1 login:" || { console_of "$1" | tail -n 12; return 1; }; }
+
 # disk_guest NAME LINE...: writes /tmp/NAME.ini for a quick Debian guest with blkfront, ext4 and fio; the lines come after [domain], usually [vbd ...] sections.
 disk_guest() {
     name=$1
@@ -50,7 +62,7 @@ guest_said() { guest_text "$1" | grep -qE "$2"; }
 guest_can() { guest "$@" >/dev/null; }
 
 # log_in NAME: to a Debian system that shows its prompt.
-log_in() { type_into "$1" root && within 30 spoke "$1" 'root@.*#'; }
+log_in() { type_into "$1" root && within 60 spoke "$1" 'root@.*#'; }
 shut_down() { timeout "${2:-90}" collet shutdown --wait "$1" && within 30 gone "$1"; }
 
 # sum_of DEVICE SECTOR SECTORS: sha256 of these sectors as Domain0 reads them, past its cache.

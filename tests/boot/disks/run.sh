@@ -91,12 +91,12 @@ for name; do
     started=$(date +%s)
     case $name in
     all)
-        boot all tools+debian-roots+data+load+trouble 900
+        boot all tools+debian-roots+data+load+trouble 1500
         check_roots
         verify_recording
         ;;
     roots)
-        boot roots tools+debian-roots 500
+        boot roots tools+debian-roots 900
         check_roots
         ;;
     load)

@@ -13,4 +13,5 @@ for script in $scripts; do
 done
 echo "checks: done"
 read -r _
+/etc/stop
 poweroff -f
