@@ -39,21 +39,32 @@ static int plugin_list_run(struct cli *cli, const struct cli_args *args)
     return 0;
 }
 
+/* Where a value is in force: a domain and one of its vCPUs, or a disk and one of its VBDs. */
+static void print_place(struct table *t, const json_t *entry, const char *whole, const char *part)
+{
+    const json_t *number = json_object_get(entry, part);
+
+    if (json_is_integer(json_object_get(entry, whole)))
+        table_cell(t, "%s%" PRIu64, strcmp(whole, "disk") == 0 ? "disk" : "", client_number(entry, whole));
+    else
+        table_cell(t, "-");
+    if (json_is_integer(number) && json_integer_value(number) >= 0)
+        table_cell(t, "%" JSON_INTEGER_FORMAT, json_integer_value(number));
+    else
+        table_cell(t, "-");
+}
+
 static void print_values(struct cli *cli, const json_t *values)
 {
-    struct table *t = table_new("Domain>|VCPU>|Parameter<|Value>|Before>|Why<");
+    struct table *t = table_new("Domain, disk>|VCPU, VBD>|Parameter<|Value>|Before>|Why<");
     const json_t *entry;
     size_t i;
 
     json_array_foreach(values, i, entry)
     {
-        const json_t *vcpu = json_object_get(entry, "vcpu");
+        bool of_disk = json_object_get(entry, "disk") != NULL;
 
-        table_cell(t, "%" PRIu64, client_number(entry, "domid"));
-        if (json_is_integer(vcpu) && json_integer_value(vcpu) >= 0 && json_integer_value(vcpu) < COLLET_VCPUS_MAX)
-            table_cell(t, "%" JSON_INTEGER_FORMAT, json_integer_value(vcpu));
-        else
-            table_cell(t, "-");
+        print_place(t, entry, of_disk ? "disk" : "domid", of_disk ? "vbd" : "vcpu");
         table_cell(t, "%s", client_text(entry, "name"));
         table_cell(t, "%" PRIu64, client_number(entry, "value"));
         table_cell(t, "%" PRIu64, client_number(entry, "before"));

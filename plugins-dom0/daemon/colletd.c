@@ -179,7 +179,7 @@ static void plugin_loaded(void *arg, int rc, const char *message)
 static int plugins_begin(struct daemon *d)
 {
     struct plugins_settings settings = {.loop = d->loop,
-                                        .daemon = {.arg = d->domains, .world = domains_world, .apply = domains_apply, .log = plugin_log},
+                                        .daemon = {.arg = d->domains, .world = domains_world, .apply = domains_apply, .apply_disk = domains_apply_disk, .log = plugin_log},
                                         .plugin_folder = d->settings->plugin_folder,
                                         .settings_folder = d->settings->plugin_settings_folder,
                                         .worker = d->settings->plugin_worker,

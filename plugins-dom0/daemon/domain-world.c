@@ -18,6 +18,7 @@ struct world_memory {
     struct collet_plugin_domain *domains;
     struct sched_catalog catalog;
     struct collet_plugin_parameter *parameters;
+    struct vbds_world disks;
 };
 
 static void world_clear(struct world_memory *w)
@@ -26,6 +27,7 @@ static void world_clear(struct world_memory *w)
     free(w->domains);
     free(w->parameters);
     sched_catalog_free(&w->catalog);
+    vbds_world_free(&w->disks);
     memset(w, 0, sizeof(*w));
 }
 
@@ -112,6 +114,17 @@ static int gather_sched(struct domains *d, struct world_memory *w)
     return 0;
 }
 
+/* Without disks a plugin for schedulers goes on: their failure is no failure of the world. */
+static void gather_disks(struct domains *d, struct world_memory *w)
+{
+    if (d->s.vbds == NULL || vbds_world(d->s.vbds, &w->disks) != 0)
+        return;
+    w->world.disks = w->disks.disks;
+    w->world.disk_count = w->disks.disk_count;
+    w->world.vbds = w->disks.vbds;
+    w->world.vbd_count = w->disks.vbd_count;
+}
+
 int domains_world(void *arg, const struct collet_plugin_world **world)
 {
     struct domains *d = arg;
@@ -130,6 +143,7 @@ int domains_world(void *arg, const struct collet_plugin_world **world)
         rc = gather_sched(d, w);
     if (rc != 0)
         return rc;
+    gather_disks(d, w);
     w->world.size = sizeof(w->world);
     w->world.now_ns = machine.now_ns;
     w->world.cpus = machine.cpus;
@@ -178,4 +192,15 @@ int domains_apply(void *arg, const char *plugin, const char *module, struct coll
     }
     free(old);
     return rc;
+}
+
+int domains_apply_disk(void *arg, const char *plugin, uint32_t disk, const char *module, struct collet_disk_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed,
+                       char *error, size_t error_bytes)
+{
+    struct domains *d = arg;
+
+    if (d->s.vbds != NULL)
+        return vbds_apply(d->s.vbds, plugin, disk, module, values, why, count, before, failed, error, error_bytes);
+    snprintf(error, error_bytes, "no disks here");
+    return -ENODEV;
 }

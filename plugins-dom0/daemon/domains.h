@@ -57,5 +57,7 @@ void domains_op_volumes(struct domains *d, struct call *call);
 int domains_world(void *arg, const struct collet_plugin_world **world);
 int domains_apply(void *arg, const char *plugin, const char *module, struct collet_sched_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed, char *error,
                   size_t error_bytes);
+int domains_apply_disk(void *arg, const char *plugin, uint32_t disk, const char *module, struct collet_disk_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed,
+                       char *error, size_t error_bytes);
 /* How many domains are being built or wait for their restart: for tests and for an orderly end. */
 unsigned int domains_unsettled(const struct domains *d);

@@ -37,7 +37,9 @@ static void place_text(const struct collet_plugin_world *world, uint32_t domid, 
 {
     const struct collet_plugin_domain *domain = world_domain(world, domid);
 
-    if (domid == ALL)
+    if (plugin_place_is_disk(domid))
+        plugin_disk_place_text(world, domid, vcpu, name, text, bytes);
+    else if (domid == ALL)
         snprintf(text, bytes, "%.40s of the module %s", name, world->sched);
     else if (vcpu == ALL)
         snprintf(text, bytes, "%.40s of domain %u (%s)", name, domid, domain != NULL ? domain->name : "?");
@@ -47,7 +49,7 @@ static void place_text(const struct collet_plugin_world *world, uint32_t domid, 
 
 /* ---- Judging ---- */
 
-static int check_number(const struct collet_plugin_parameter *p, double asked, uint64_t *value, char *what, size_t bytes)
+int plugin_check_number(const struct collet_plugin_parameter *p, double asked, uint64_t *value, char *what, size_t bytes)
 {
     if (!isfinite(asked))
         snprintf(what, bytes, "%s is no number", isnan(asked) ? "NaN" : "infinity");
@@ -69,6 +71,8 @@ static int check_ask(const struct collet_plugin_world *world, const struct plugi
     const struct collet_plugin_domain *domain = world_domain(world, ask->domid);
     uint32_t scope = ask->domid == ALL ? COLLET_SCOPE_MODULE : ask->vcpu == ALL ? COLLET_SCOPE_DOMAIN : COLLET_SCOPE_VCPU;
 
+    if (plugin_place_is_disk(ask->domid))
+        return plugin_disk_check(world, ask, value, what, bytes);
     if (p == NULL)
         snprintf(what, bytes, "the scheduler %s has no parameter of that name", world->sched);
     else if (ask->domid != ALL && domain == NULL)
@@ -78,7 +82,7 @@ static int check_ask(const struct collet_plugin_world *world, const struct plugi
     else if ((p->scopes & scope) == 0)
         snprintf(what, bytes, "it cannot be set for a %s", scope == COLLET_SCOPE_MODULE ? "module" : scope == COLLET_SCOPE_DOMAIN ? "domain" : "vCPU");
     else
-        return check_number(p, ask->value, value, what, bytes);
+        return plugin_check_number(p, ask->value, value, what, bytes);
     return -EINVAL;
 }
 
@@ -123,10 +127,10 @@ static struct plugin_value *find_value(struct plugin_value *values, uint32_t cou
     return NULL;
 }
 
-/* A value for a whole domain and one for a vCPU of it are the same matter. */
+/* A value for a whole domain and one for a vCPU of it are the same matter; a disk's own is another than that of a VBD. */
 static bool same_matter(const struct plugin_value *value, const struct plugin_ask *ask)
 {
-    return value->domid == ask->domid && (value->vcpu == ask->vcpu || value->vcpu == ALL || ask->vcpu == ALL) && strcmp(value->name, ask->name) == 0;
+    return value->domid == ask->domid && (value->vcpu == ask->vcpu || (!plugin_place_is_disk(ask->domid) && (value->vcpu == ALL || ask->vcpu == ALL))) && strcmp(value->name, ask->name) == 0;
 }
 
 /* The plugin that has been loaded earlier and owns it; NULL: nobody. */
@@ -176,12 +180,11 @@ void plugin_values_free(struct plugin *plugin)
 
 void plugin_values_forget(struct plugin *plugin, bool all, const struct collet_plugin_world *world)
 {
-    if (all) {
-        plugin_values_free(plugin);
-        return;
-    }
     for (uint32_t i = 0; i < plugin->value_count;) {
-        if (plugin->values[i].domid == ALL || world_domain(world, plugin->values[i].domid) != NULL) {
+        const struct plugin_value *value = &plugin->values[i];
+        bool holds = plugin_place_is_disk(value->domid) ? plugin_disk_value_holds(world, value) : !all && (value->domid == ALL || world_domain(world, value->domid) != NULL);
+
+        if (holds) {
             i++;
             continue;
         }
@@ -197,9 +200,11 @@ struct change {
     const char *why[PLUGIN_VALUES_MAX];
     uint64_t before[PLUGIN_VALUES_MAX];
     unsigned int count;
+    struct plugin_disk_change disk[PLUGIN_VALUES_MAX];
+    unsigned int disk_count;
     uint64_t answer[PLUGIN_VALUES_MAX]; /* the asks, as integers */
     bool left_out[PLUGIN_VALUES_MAX];
-    int place[PLUGIN_VALUES_MAX];       /* of the ask in `values`; -1: in force already */
+    int place[PLUGIN_VALUES_MAX];       /* of the ask in `values` or `disk`; -1: in force already */
 };
 
 static bool in_change(const struct change *c, uint32_t domid, const char *name)
@@ -210,12 +215,31 @@ static bool in_change(const struct change *c, uint32_t domid, const char *name)
     return false;
 }
 
+static void change_add_disk(struct change *c, const struct plugin_value *known, const struct plugin_ask *ask, uint32_t index)
+{
+    struct plugin_disk_change *change = &c->disk[c->disk_count];
+
+    c->place[index] = -1;
+    if (known != NULL && known->value == c->answer[index])
+        return;
+    *change = (struct plugin_disk_change){.place = ask->domid, .why = ask->why};
+    change->value.scope = ask->vcpu == ALL ? COLLET_DISK_SCOPE_DISK : COLLET_DISK_SCOPE_VBD;
+    change->value.vbd = ask->vcpu == ALL ? 0 : ask->vcpu;
+    change->value.value = c->answer[index];
+    snprintf(change->value.name, sizeof(change->value.name), "%.*s", COLLET_NAME_MAX - 1, ask->name);
+    c->place[index] = (int)c->disk_count++;
+}
+
 /* Add what is not known to be in force. A vCPU's value follows its domain's, which overwrites it. */
 static void change_add(struct change *c, struct plugin *plugin, const struct plugin_ask *ask, uint32_t index)
 {
     struct plugin_value *known = find_value(plugin->values, plugin->value_count, ask->domid, ask->vcpu, ask->name);
     struct collet_sched_value *value = &c->values[c->count];
 
+    if (plugin_place_is_disk(ask->domid)) {
+        change_add_disk(c, known, ask, index);
+        return;
+    }
     c->place[index] = -1;
     if (known != NULL && known->value == c->answer[index] && (ask->vcpu == ALL || !in_change(c, ask->domid, ask->name)))
         return;
@@ -270,7 +294,9 @@ static int remember(struct plugins *plugins, struct plugin *plugin, const struct
         value->domid = ask->domid;
         value->vcpu = ask->vcpu;
         snprintf(value->name, sizeof(value->name), "%.*s", COLLET_NAME_MAX - 1, ask->name);
-        value->before = c->before[c->place[i]];
+        value->before = plugin_place_is_disk(ask->domid) ? c->disk[c->place[i]].before : c->before[c->place[i]];
+        if (plugin_place_is_disk(ask->domid))
+            snprintf(value->module, sizeof(value->module), "%.*s", COLLET_NAME_MAX - 1, plugin_world_disk(world, ask->domid)->module);
         value->value = c->answer[i];
         value->at_ns = plugin_now_ns(plugins);
         free(value->why);
@@ -317,6 +343,8 @@ int plugin_answer(struct plugins *plugins, struct plugin *plugin, const struct p
     if (rc == 0) {
         change_collect(c, plugins, plugin, w, world);
         rc = apply(plugins, plugin, c, world, error, error_bytes);
+        if (rc == 0 && (rc = plugin_disk_apply(&plugins->set.daemon, plugin->name, world, c->disk, c->disk_count, error, error_bytes)) == 0)
+            plugin->values_set += c->disk_count;
         /* A domain that has gone, a module that was replaced meanwhile: not the plugin's fault, so never "nonsense". */
         if (rc == -EINVAL)
             rc = -EIO;
@@ -324,7 +352,7 @@ int plugin_answer(struct plugins *plugins, struct plugin *plugin, const struct p
     if (rc == 0)
         rc = remember(plugins, plugin, w, c, world);
     if (rc == 0)
-        rc = (int)c->count;
+        rc = (int)(c->count + c->disk_count);
     if (rc == -ENOMEM)
         snprintf(error, error_bytes, "no memory");
     free(c);

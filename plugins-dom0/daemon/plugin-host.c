@@ -188,7 +188,7 @@ void plugins_event(struct plugins *plugins, enum collet_plugin_event event)
     if (event <= 0 || event >= EVENTS_MAX)
         return;
     for (p = plugins->list; p != NULL; p = p->next)
-        if (p->state == PLUGIN_RUNNING && (p->kind & COLLET_PLUGIN_SCHED) != 0)
+        if (p->state == PLUGIN_RUNNING && (p->kind & (event == COLLET_PLUGIN_DISK_CHANGED ? COLLET_PLUGIN_DISK : COLLET_PLUGIN_SCHED | COLLET_PLUGIN_DISK)) != 0)
             plugin_event(p, event);
 }
 

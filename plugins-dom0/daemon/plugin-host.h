@@ -9,6 +9,7 @@
  *   plugin-tell.c      what people and waiting callers are told
  *   plugin-process.c   one worker: start, limits, messages, death
  *   plugin-answer.c    what a plugin asked for: checked, compared with what others own, applied, remembered
+ *   plugin-disk-answer.c   the same of disks: judged, and put in force
  *   plugin-settings.c  NAME.ini
  *   plugin-json.c      what `plugins` and `plugin-show` answer
  *   plugin-wire.c      messages; plugin-worker.c: the other program
@@ -48,8 +49,23 @@ enum plugin_phase {
     PHASE_DEAD,    /* closed; the process may still have to be reaped */
 };
 
+/*
+ * Where a value belongs: a domain and a vCPU, ~0 as in <hv/plugin.h>; or a disk and a VBD (~0: the disk's own). A disk's number stands where a domain's would, above all that domains can have, so that values of both kinds
+ * are kept and compared alike.
+ */
+#define PLUGIN_DISK_PLACE 0x80000000u
+#define PLUGIN_DISKS_MAX 4096u
+static inline uint32_t plugin_disk_place(uint32_t disk)
+{
+    return PLUGIN_DISK_PLACE | (disk < PLUGIN_DISKS_MAX ? disk : PLUGIN_DISKS_MAX);
+}
+static inline bool plugin_place_is_disk(uint32_t domid)
+{
+    return domid >= PLUGIN_DISK_PLACE && domid <= (PLUGIN_DISK_PLACE | PLUGIN_DISKS_MAX);
+}
+
 struct plugin_ask {
-    uint32_t domid, vcpu; /* ~0: see <hv/plugin.h> */
+    uint32_t domid, vcpu; /* a place */
     double value;
     char *name, *why;
 };
@@ -118,6 +134,7 @@ bool plugin_worker_world(const struct plugin_worker *w, struct plugin_unpack *u,
 struct plugin_value {
     uint32_t domid, vcpu;
     char name[COLLET_NAME_MAX];
+    char module[COLLET_NAME_MAX]; /* of a disk: for which the value is; else empty */
     uint64_t value, before, at_ns;
     char *why;
 };
@@ -132,6 +149,25 @@ int plugin_answer(struct plugins *plugins, struct plugin *plugin, const struct p
 /* The values are not known to be in force any more (another module; a domain went): ask for them anew. */
 void plugin_values_forget(struct plugin *plugin, bool all, const struct collet_plugin_world *world);
 void plugin_values_free(struct plugin *plugin);
+/* "-5 is negative": is this a value for that parameter? */
+int plugin_check_number(const struct collet_plugin_parameter *p, double asked, uint64_t *value, char *what, size_t bytes);
+
+/* ---- Values of disks (plugin-disk-answer.c); places are as in struct plugin_ask ---- */
+
+const struct collet_plugin_disk *plugin_world_disk(const struct collet_plugin_world *world, uint32_t place); /* NULL: there is none */
+/* "weight of VBD 3 (root) on disk0" */
+void plugin_disk_place_text(const struct collet_plugin_world *world, uint32_t place, uint32_t vbd, const char *name, char *text, size_t bytes);
+int plugin_disk_check(const struct collet_plugin_world *world, const struct plugin_ask *ask, uint64_t *value, char *what, size_t bytes);
+/* Is that disk there, with that module, and the VBD on it? Else a value that was set is not in force any more. */
+bool plugin_disk_value_holds(const struct collet_plugin_world *world, const struct plugin_value *value);
+/* Values of disks that are to be set, in the order of the answer; brought into force disk by disk. 0 or -errno with `error`. */
+struct plugin_disk_change {
+    uint32_t place;
+    struct collet_disk_value value;
+    const char *why;
+    uint64_t before;
+};
+int plugin_disk_apply(const struct plugins_daemon *daemon, const char *plugin, const struct collet_plugin_world *world, struct plugin_disk_change *changes, unsigned int count, char *error, size_t error_bytes);
 
 /* ---- Plugins (plugin-host.c) ---- */
 

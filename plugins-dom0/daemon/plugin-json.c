@@ -60,8 +60,13 @@ static json_t *values(const struct plugin *p)
         const struct plugin_value *v = &p->values[i];
         json_t *o = json_object();
 
-        json_object_set_new(o, "domid", number_or_null(v->domid));
-        json_object_set_new(o, "vcpu", number_or_null(v->vcpu));
+        if (plugin_place_is_disk(v->domid)) {
+            json_object_set_new(o, "disk", json_integer(v->domid & ~PLUGIN_DISK_PLACE));
+            json_object_set_new(o, "vbd", number_or_null(v->vcpu));
+        } else {
+            json_object_set_new(o, "domid", number_or_null(v->domid));
+            json_object_set_new(o, "vcpu", number_or_null(v->vcpu));
+        }
         json_object_set_new(o, "name", json_string(v->name));
         json_object_set_new(o, "value", json_integer((json_int_t)v->value));
         json_object_set_new(o, "before", json_integer((json_int_t)v->before));

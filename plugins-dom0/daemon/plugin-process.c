@@ -191,13 +191,13 @@ static bool take_hello(struct plugin_worker *w, struct plugin_unpack *u)
     return true;
 }
 
-static void take_set(struct plugin_worker *w, struct plugin_unpack *u)
+static void take_set(struct plugin_worker *w, struct plugin_unpack *u, bool of_disk)
 {
     struct plugin_ask ask, *asks;
 
     if (w->ask_count > PLUGIN_VALUES_MAX)
         return; /* one more than allowed is kept: the answer is refused for it */
-    ask.domid = (uint32_t)plugin_unpack_u64(u);
+    ask.domid = of_disk ? plugin_disk_place((uint32_t)plugin_unpack_u64(u)) : (uint32_t)plugin_unpack_u64(u);
     ask.vcpu = (uint32_t)plugin_unpack_u64(u);
     ask.value = plugin_unpack_double(u);
     ask.name = clean_text(plugin_unpack_text(u));
@@ -255,8 +255,8 @@ static bool take_message(struct plugin_worker *w, const struct plugin_head *head
     if (head->kind == PLUGIN_MESSAGE_HELLO && w->phase == PHASE_LOADING) {
         if (!take_hello(w, &u))
             return false;
-    } else if (head->kind == PLUGIN_MESSAGE_SET && in_call) {
-        take_set(w, &u);
+    } else if ((head->kind == PLUGIN_MESSAGE_SET || head->kind == PLUGIN_MESSAGE_SET_DISK) && in_call) {
+        take_set(w, &u, head->kind == PLUGIN_MESSAGE_SET_DISK);
     } else if (head->kind == PLUGIN_MESSAGE_SAY && in_call) {
         take_say(w, &u);
     } else if (head->kind == PLUGIN_MESSAGE_DONE && in_call) {

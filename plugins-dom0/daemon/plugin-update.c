@@ -166,7 +166,7 @@ void plugin_next(struct plugin *plugin)
     if (plugin->state != PLUGIN_RUNNING || plugin->worker->phase != PHASE_IDLE)
         return;
     plugin_admissions_step(plugin->plugins);
-    if (plugin->state != PLUGIN_RUNNING || plugin->worker->phase != PHASE_IDLE || (plugin->kind & COLLET_PLUGIN_SCHED) == 0)
+    if (plugin->state != PLUGIN_RUNNING || plugin->worker->phase != PHASE_IDLE || (plugin->kind & (COLLET_PLUGIN_SCHED | COLLET_PLUGIN_DISK)) == 0)
         return;
     if (plugin->events != 0 && plugin->soon == NULL)
         update_start(plugin);

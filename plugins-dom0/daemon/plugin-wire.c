@@ -133,6 +133,42 @@ static void pack_parameter(struct plugin_pack *p, const struct collet_plugin_par
     plugin_pack_u64(p, parameter->initial);
 }
 
+#define VBD_NUMBERS(X)                                                                                                                                                                 \
+    X(vbd)                                                                                                                                                                             \
+    X(domid)                                                                                                                                                                           \
+    X(disk)                                                                                                                                                                            \
+    X(flags)                                                                                                                                                                           \
+    X(sectors)                                                                                                                                                                         \
+    X(reads)                                                                                                                                                                           \
+    X(writes)                                                                                                                                                                          \
+    X(read_sectors)                                                                                                                                                                    \
+    X(write_sectors)
+
+static void pack_disks(struct plugin_pack *p, const struct collet_plugin_world *world)
+{
+    plugin_pack_u64(p, world->disk_count);
+    for (uint32_t i = 0; i < world->disk_count; i++) {
+        const struct collet_plugin_disk *d = &world->disks[i];
+
+        plugin_pack_u64(p, d->disk);
+        plugin_pack_u64(p, d->sectors);
+        plugin_pack_text(p, d->name, WHOLE);
+        plugin_pack_text(p, d->module, WHOLE);
+        plugin_pack_u64(p, d->parameter_count);
+        for (uint32_t j = 0; j < d->parameter_count; j++)
+            pack_parameter(p, &d->parameters[j]);
+    }
+    plugin_pack_u64(p, world->vbd_count);
+    for (uint32_t i = 0; i < world->vbd_count; i++) {
+        const struct collet_plugin_vbd *v = &world->vbds[i];
+
+#define X(field) plugin_pack_u64(p, v->field);
+        VBD_NUMBERS(X)
+#undef X
+        plugin_pack_text(p, v->name, WHOLE);
+    }
+}
+
 void plugin_pack_world(struct plugin_pack *p, const struct collet_plugin_world *world)
 {
     plugin_pack_u64(p, world->now_ns);
@@ -147,6 +183,7 @@ void plugin_pack_world(struct plugin_pack *p, const struct collet_plugin_world *
     plugin_pack_u64(p, world->domain_count);
     for (uint32_t i = 0; i < world->domain_count; i++)
         pack_domain(p, &world->domains[i]);
+    pack_disks(p, world);
 }
 
 void plugin_pack_request(struct plugin_pack *p, const struct collet_plugin_request *request)
@@ -269,9 +306,47 @@ static void unpack_parameter(struct plugin_unpack *u, struct collet_plugin_param
     parameter->initial = plugin_unpack_u64(u);
 }
 
+static const struct collet_plugin_parameter *unpack_parameters(struct plugin_unpack *u, uint32_t *count)
+{
+    uint64_t number = plugin_unpack_u64(u);
+    struct collet_plugin_parameter *parameters = unpack_array(u, number, sizeof(*parameters));
+
+    *count = parameters != NULL ? (uint32_t)number : 0;
+    for (uint32_t i = 0; i < *count; i++)
+        unpack_parameter(u, &parameters[i]);
+    return parameters;
+}
+
+static void unpack_disks(struct plugin_unpack *u, struct collet_plugin_world *world)
+{
+    uint64_t count = plugin_unpack_u64(u);
+    struct collet_plugin_disk *disks = unpack_array(u, count, sizeof(*disks));
+    struct collet_plugin_vbd *vbds;
+
+    world->disks = disks;
+    world->disk_count = disks != NULL ? (uint32_t)count : 0;
+    for (uint32_t i = 0; i < world->disk_count; i++) {
+        disks[i].disk = (uint32_t)plugin_unpack_u64(u);
+        disks[i].sectors = plugin_unpack_u64(u);
+        disks[i].name = plugin_unpack_text(u);
+        disks[i].module = plugin_unpack_text(u);
+        disks[i].parameters = unpack_parameters(u, &disks[i].parameter_count);
+    }
+    count = plugin_unpack_u64(u);
+    world->vbds = vbds = unpack_array(u, count, sizeof(*vbds));
+    world->vbd_count = vbds != NULL ? (uint32_t)count : 0;
+    for (uint32_t i = 0; i < world->vbd_count; i++) {
+        struct collet_plugin_vbd *v = &vbds[i];
+
+#define X(field) v->field = (__typeof__(v->field))plugin_unpack_u64(u);
+        VBD_NUMBERS(X)
+#undef X
+        v->name = plugin_unpack_text(u);
+    }
+}
+
 void plugin_unpack_world(struct plugin_unpack *u, struct collet_plugin_world *world)
 {
-    struct collet_plugin_parameter *parameters;
     struct collet_plugin_domain *domains;
     uint64_t count;
 
@@ -282,16 +357,13 @@ void plugin_unpack_world(struct plugin_unpack *u, struct collet_plugin_world *wo
     world->frames_total = plugin_unpack_u64(u);
     world->frames_free = plugin_unpack_u64(u);
     world->sched = plugin_unpack_text(u);
-    count = plugin_unpack_u64(u);
-    world->parameters = parameters = unpack_array(u, count, sizeof(*parameters));
-    world->parameter_count = parameters != NULL ? (uint32_t)count : 0;
-    for (uint32_t i = 0; i < world->parameter_count; i++)
-        unpack_parameter(u, &parameters[i]);
+    world->parameters = unpack_parameters(u, &world->parameter_count);
     count = plugin_unpack_u64(u);
     world->domains = domains = unpack_array(u, count, sizeof(*domains));
     world->domain_count = domains != NULL ? (uint32_t)count : 0;
     for (uint32_t i = 0; i < world->domain_count; i++)
         unpack_domain(u, &domains[i]);
+    unpack_disks(u, world);
 }
 
 void plugin_unpack_request(struct plugin_unpack *u, struct collet_plugin_request *request)

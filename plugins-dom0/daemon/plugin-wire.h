@@ -30,6 +30,7 @@ enum plugin_message {
     PLUGIN_MESSAGE_SET,       /* u64 domid, u64 vcpu, double value, parameter, why */
     PLUGIN_MESSAGE_SAY,       /* u64 level, text */
     PLUGIN_MESSAGE_DONE,      /* u64 rc (negative errno as two's complement) */
+    PLUGIN_MESSAGE_SET_DISK,  /* as SET, with u64 disk, u64 vbd */
 };
 
 /* Statuses with which a worker ends. */

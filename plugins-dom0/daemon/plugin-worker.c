@@ -144,19 +144,30 @@ static void drop_rights(rlim_t memory_bytes, uid_t user)
 
 /* ---- What the plugin calls ---- */
 
-static void host_set(const struct collet_plugin_host *host, uint32_t domid, uint32_t vcpu, const char *parameter, double value, const char *why)
+static void pack_set(enum plugin_message kind, uint32_t place, uint32_t part, const char *parameter, double value, const char *why)
 {
-    (void)host;
     /* One more than is allowed is passed on, so that the daemon sees it; the rest would only cost memory. */
     if (answer.values++ > PLUGIN_VALUES_MAX)
         return;
-    plugin_pack_begin(&answer.out, PLUGIN_MESSAGE_SET, answer.call);
-    plugin_pack_u64(&answer.out, domid);
-    plugin_pack_u64(&answer.out, vcpu);
+    plugin_pack_begin(&answer.out, kind, answer.call);
+    plugin_pack_u64(&answer.out, place);
+    plugin_pack_u64(&answer.out, part);
     plugin_pack_double(&answer.out, value);
     plugin_pack_text(&answer.out, parameter, PLUGIN_TEXT_MAX);
     plugin_pack_text(&answer.out, why, PLUGIN_TEXT_MAX);
     plugin_pack_end(&answer.out);
+}
+
+static void host_set(const struct collet_plugin_host *host, uint32_t domid, uint32_t vcpu, const char *parameter, double value, const char *why)
+{
+    (void)host;
+    pack_set(PLUGIN_MESSAGE_SET, domid, vcpu, parameter, value, why);
+}
+
+static void host_set_disk(const struct collet_plugin_host *host, uint32_t disk, uint32_t vbd, const char *parameter, double value, const char *why)
+{
+    (void)host;
+    pack_set(PLUGIN_MESSAGE_SET_DISK, disk, vbd, parameter, value, why);
 }
 
 static void host_say(const struct collet_plugin_host *host, int level, const char *text)
@@ -171,7 +182,7 @@ static void host_say(const struct collet_plugin_host *host, int level, const cha
     wire_write(&answer.out); /* at once: it may be the last that is heard of the plugin */
 }
 
-static const struct collet_plugin_host host = {.size = sizeof(host), .daemon = NULL, .set = host_set, .say = host_say};
+static const struct collet_plugin_host host = {.size = sizeof(host), .daemon = NULL, .set = host_set, .say = host_say, .set_disk = host_set_disk};
 
 /* ---- Loading ---- */
 
@@ -204,12 +215,12 @@ static void check_descriptor(const char *path, const char *name, size_t bytes)
         refuse("%s: its descriptor says %u bytes and has %zu; at least %zu were expected: set .size = sizeof(struct collet_plugin)", path, plugin->size, bytes, first_release);
     if (plugin->name == NULL || strcmp(plugin->name, name) != 0)
         refuse("%s: it calls itself \"%s\"; \"%s\" was expected, as the file is called", path, plugin->name != NULL ? plugin->name : "", name);
-    if (plugin->kind == 0 || (plugin->kind & ~(uint32_t)(COLLET_PLUGIN_SCHED | COLLET_PLUGIN_ADMISSION)) != 0)
-        refuse("%s: kind is %u; COLLET_PLUGIN_SCHED, COLLET_PLUGIN_ADMISSION or both were expected", path, plugin->kind);
+    if (plugin->kind == 0 || (plugin->kind & ~(uint32_t)(COLLET_PLUGIN_SCHED | COLLET_PLUGIN_ADMISSION | COLLET_PLUGIN_DISK)) != 0)
+        refuse("%s: kind is %u; COLLET_PLUGIN_SCHED, COLLET_PLUGIN_ADMISSION, COLLET_PLUGIN_DISK or several of them were expected", path, plugin->kind);
     if (plugin->configure == NULL)
         refuse("%s: it has no function `configure`", path);
-    if ((plugin->kind & COLLET_PLUGIN_SCHED) != 0 && plugin->update == NULL)
-        refuse("%s: it has no function `update`, which COLLET_PLUGIN_SCHED needs", path);
+    if ((plugin->kind & (COLLET_PLUGIN_SCHED | COLLET_PLUGIN_DISK)) != 0 && plugin->update == NULL)
+        refuse("%s: it has no function `update`, which COLLET_PLUGIN_SCHED and COLLET_PLUGIN_DISK need", path);
     if ((plugin->kind & COLLET_PLUGIN_ADMISSION) != 0 && plugin->admit == NULL)
         refuse("%s: it has no function `admit`, which COLLET_PLUGIN_ADMISSION needs", path);
 }

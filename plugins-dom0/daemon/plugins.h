@@ -38,6 +38,9 @@ struct plugins_daemon {
      */
     int (*apply)(void *arg, const char *plugin, const char *module, struct collet_sched_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed, char *error,
                  size_t error_bytes);
+    /* The same for parameters of the module that orders a disk; scopes and VBDs are checked. NULL: there are no disks. */
+    int (*apply_disk)(void *arg, const char *plugin, uint32_t disk, const char *module, struct collet_disk_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed,
+                      char *error, size_t error_bytes);
     /* One line for the daemon's log: 0 note, 1 warning, 2 error. */
     void (*log)(void *arg, int level, const char *text);
 };

@@ -2,7 +2,7 @@
 /*
  * The life of domains against a hypervisor and a XenStore that are made up here: creation, its failures at each step, ends and policies, requests, and a daemon that is killed and starts again.
  */
-// needs: domains.c domain-vbd.c vbds.c vbd-ops.c vbd-xenbus.c volumes.c backing.c definition-vbd.c domain-create.c domain-end.c domain-ops.c domain-state.c domain-takeup.c domain-world.c definition.c sched-catalog.c ini-lines.c text.c policy.c call.c log.c loop.c
+// needs: domains.c domain-vbd.c backing.c definition-vbd.c domain-create.c domain-end.c domain-ops.c domain-state.c domain-takeup.c domain-world.c definition.c sched-catalog.c ini-lines.c text.c policy.c call.c log.c loop.c
 // libs: -linih -ljansson
 #include "domains-private.h"
 #include "log.h"
@@ -321,6 +321,125 @@ static const struct backend backend = {.error = fake_error,
                                        .store_read = fake_store_read,
                                        .store_rename = fake_store_rename};
 
+/* The disks: only who was given any, and when. The real ones have tests of their own (test-vbds.c). */
+static struct {
+    int fail_add;
+    bool found; /* backings are there */
+    uint32_t given[FAKE_DOMAINS];
+    unsigned int count, anew, followed, reconciled;
+} disks;
+
+int vbds_modules(struct vbds *v, struct sched_catalog *catalog)
+{
+    (void)v;
+    *catalog = (struct sched_catalog){0};
+    return 0;
+}
+
+void vbds_check(struct vbds *v, const struct definition *definition, struct text_mistakes *mistakes)
+{
+    (void)v;
+    if (definition->vbd_count != 0 && !disks.found)
+        text_mistake(mistakes, definition->file, definition->vbds[0].backing_line, "no such backing");
+}
+
+int vbds_add_defined(struct vbds *v, uint32_t domid, const struct definition *definition, char *error, size_t error_bytes)
+{
+    int rc = -disks.fail_add;
+
+    (void)v;
+    ck_assert(fake_find(domid)->flags & COLLET_DOMAIN_PAUSED);
+    disks.fail_add = 0;
+    snprintf(error, error_bytes, "no disk");
+    disks.given[disks.count++] = domid; /* on failure, too: some of them may be made */
+    ck_assert_uint_ne(definition->vbd_count, 0);
+    return rc;
+}
+
+void vbds_domain_gone(struct vbds *v, uint32_t domid)
+{
+    unsigned int i;
+
+    (void)v;
+    for (i = 0; i < disks.count; i++)
+        if (disks.given[i] == domid)
+            disks.given[i--] = disks.given[--disks.count];
+}
+
+void vbds_store_anew(struct vbds *v)
+{
+    (void)v;
+    disks.anew++;
+}
+
+void vbds_modules_changed(struct vbds *v, uint32_t domid, const struct definition *definition)
+{
+    (void)v;
+    (void)domid;
+    disks.followed += definition->vbd_count;
+}
+
+void vbds_modules_noted(struct vbds *v)
+{
+    (void)v;
+}
+
+void vbds_reconcile(struct vbds *v)
+{
+    (void)v;
+    disks.reconciled++;
+}
+
+void vbds_op_add(struct vbds *v, struct call *call, const struct vbd_order *order)
+{
+    (void)v;
+    call_result(call, json_pack("{s:I}", "vbd", (json_int_t)order->domid));
+}
+
+void vbds_op_remove(struct vbds *v, struct call *call, uint32_t domid, const char *name, bool force)
+{
+    (void)v;
+    call_fail(call, EPERM, "%u %s %d", domid, name, force);
+}
+
+void vbds_op_list(struct vbds *v, struct call *call, uint32_t domid, vbds_domain_name *domain_name, void *arg)
+{
+    (void)v;
+    call_fail(call, EPERM, "%d %s", (int)domid, domain_name(arg, 1));
+}
+
+void vbds_op_volumes(struct vbds *v, struct call *call, vbds_domain_name *domain_name, void *arg)
+{
+    (void)v;
+    call_fail(call, EPERM, "%s.", domain_name(arg, 77));
+}
+
+int vbds_world(struct vbds *v, struct vbds_world *world)
+{
+    (void)v;
+    memset(world, 0, sizeof(*world));
+    return -ENODEV;
+}
+
+void vbds_world_free(struct vbds_world *world)
+{
+    (void)world;
+}
+
+int vbds_apply(struct vbds *v, const char *plugin, uint32_t disk, const char *module, struct collet_disk_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed,
+               char *error, size_t error_bytes)
+{
+    (void)v;
+    (void)disk;
+    (void)module;
+    (void)values;
+    (void)why;
+    (void)before;
+    *failed = count;
+    snprintf(error, error_bytes, "%s", plugin);
+    return -ENODEV;
+}
+
 /* The plugin host: it says no to whoever is called "greedy". */
 void plugins_event(struct plugins *plugins, enum collet_plugin_event event)
 {
@@ -455,7 +574,7 @@ static const char *entry_text(const char *name, const char *key)
 static void daemon_start(void)
 {
     struct domains_settings settings = {
-        .loop = loop, .backend = &backend, .plugins = (struct plugins *)&fake, .state_folder = folder, .limits = {.restarts = 3, .within_ns = 60000000000ull}};
+        .loop = loop, .backend = &backend, .plugins = (struct plugins *)&fake, .vbds = (struct vbds *)&disks, .state_folder = folder, .limits = {.restarts = 3, .within_ns = 60000000000ull}};
 
     domains = domains_create(&settings);
     ck_assert_int_eq(domains_take_up(domains), 0);
@@ -479,6 +598,8 @@ static void setup(void)
 {
     memset(&fake, 0, sizeof(fake));
     fake.next_domid = 0;
+    memset(&disks, 0, sizeof(disks));
+    disks.found = true;
     strcpy(fake.active, "bvt");
     fake_add("Domain0", COLLET_DOMAIN_PRIVILEGED);
     strcpy(folder, "/tmp/test-domains-XXXXXX");
@@ -892,6 +1013,79 @@ END_TEST
 
 /* ---- Schedulers and plugins ---- */
 
+/* ---- Disks ---- */
+
+#define WITH_DISK(name) DEFINITION(name) "[vbd root]\nbacking = disk:disk0\n"
+
+START_TEST(a_domain_with_disks)
+{
+    create(WITH_DISK("web"));
+    ck_assert_msg(ok(last()), "%s", message(last()));
+    ck_assert(disks.count == 1 && disks.given[0] == 1);
+    shut_down("web", SHUTDOWN_reboot);
+    settle();
+    ck_assert_str_eq(entry_text("web", "state"), "running");
+    ck_assert_msg(disks.count == 1 && disks.given[0] == 2, "%u", disks.count); /* made again for the new one, and gone with the old one */
+    domains_change(domains, &(struct collet_change){.kind = COLLET_CHANGE_DISK_USED, .text = "disk0: fair"});
+    ck_assert_uint_eq(disks.followed, 1);
+    domains_change(domains, &(struct collet_change){.kind = COLLET_CHANGE_VBD_BROKEN});
+    ck_assert_uint_eq(disks.reconciled, 1);
+    daemon_kill();
+    daemon_start();
+    ck_assert_uint_eq(disks.count, 1);
+    domains_op_destroy(domains, new_call(), "web");
+    ck_assert(ok(last()));
+    ck_assert_uint_eq(disks.count, 0);
+    create(DEFINITION("web"));
+    ck_assert(ok(last()));
+    ck_assert_uint_eq(disks.count, 0);
+}
+END_TEST
+
+START_TEST(disks_that_cannot_be_made)
+{
+    disks.found = false;
+    create(WITH_DISK("web"));
+    failed_with("EINVAL", "web.ini:11: no such backing");
+    domains_op_check(domains, new_call(), "web.ini", WITH_DISK("web"));
+    failed_with("EINVAL", "web.ini:11: no such backing");
+    disks.found = true;
+    disks.fail_add = EBUSY;
+    create(WITH_DISK("web"));
+    failed_with("EBUSY", "no disk");
+    ck_assert_uint_eq(disks.count, 0);
+    ck_assert_uint_eq(fake.count, 1);
+    ck_assert_uint_eq(fake.introduced_count, 0);
+    ck_assert_uint_eq(state_files(), 0);
+}
+END_TEST
+
+START_TEST(requests_about_disks)
+{
+    struct vbd_order order = {.name = "data", .backing = "disk:disk0"};
+
+    create(DEFINITION("web"));
+    domains_op_vbd_add(domains, new_call(), "web", &order);
+    ck_assert(ok(last()));
+    ck_assert_int_eq((int)json_integer_value(json_object_get(json_object_get(last()->line, "result"), "vbd")), 1);
+    domains_op_vbd_add(domains, new_call(), "wbe", &order);
+    failed_with("ESRCH", "there is no such domain");
+    domains_op_vbd_add(domains, new_call(), "0", &order);
+    failed_with("EINVAL", "not for Domain0");
+    domains_op_vbd_remove(domains, new_call(), "1", "data", true);
+    failed_with("EPERM", "1 data 1");
+    domains_op_vbds(domains, new_call(), NULL);
+    failed_with("EPERM", "-1 web");
+    domains_op_vbds(domains, new_call(), "web");
+    failed_with("EPERM", "1 web");
+    domains_op_volumes(domains, new_call());
+    failed_with("EPERM", ".");
+    shut_down("web", SHUTDOWN_poweroff);
+    domains_op_vbds(domains, new_call(), "web");
+    ck_assert(ok(last()));
+}
+END_TEST
+
 START_TEST(another_scheduler_takes_over)
 {
     create(DEFINITION("web"));
@@ -1111,6 +1305,9 @@ Suite *suite_domains(void)
     tcase_add_test(tcase, domains_of_others);
     tcase_add_test(tcase, destroyed_before_its_restart);
     tcase_add_test(tcase, another_scheduler_takes_over);
+    tcase_add_test(tcase, a_domain_with_disks);
+    tcase_add_test(tcase, disks_that_cannot_be_made);
+    tcase_add_test(tcase, requests_about_disks);
     tcase_add_test(tcase, the_world_for_plugins);
     tcase_add_test(tcase, killed_while_all_is_well);
     tcase_add_test(tcase, killed_and_much_happened);

@@ -3,7 +3,7 @@
  * The plugin host with real workers and the plugins of tests/plugins, against a daemon of one page: what is right is applied as one change, what is wrong is contained, told, and changes nothing.
  * Waiting is done by turning the loop until something is so; where a limit is to be overrun it is a fifth of a second; back-off begins at 30 ms.
  */
-// needs: plugin-host.c plugin-life.c plugin-update.c plugin-admission.c plugin-tell.c plugin-process.c plugin-answer.c plugin-settings.c plugin-json.c plugin-wire.c loop.c ini-lines.c text.c
+// needs: plugin-host.c plugin-life.c plugin-update.c plugin-admission.c plugin-tell.c plugin-process.c plugin-answer.c plugin-disk-answer.c plugin-settings.c plugin-json.c plugin-wire.c loop.c ini-lines.c text.c
 // libs: -linih -ljansson
 #include "plugin-host.h"
 
@@ -34,7 +34,14 @@ static struct collet_plugin_parameter parameters[] = {
 };
 static struct collet_plugin_world world = {.size = sizeof(world), .cpus = 2, .domain_count = 3, .domains = domains, .sched = "bvt", .parameters = parameters, .parameter_count = 3};
 
+static struct collet_plugin_parameter disk_parameters[] = {{"weight", 0, 3, 1, 10000, 100}};
+static struct collet_plugin_disk disks[2];
+static struct collet_plugin_vbd vbds[3];
+
 static struct {
+    unsigned int disk_changes; /* calls of apply_disk that succeeded */
+    struct collet_disk_value disk_last[2][8];
+    unsigned int disk_count[2];
     unsigned int changes, values; /* calls of apply that succeeded, and what they set */
     struct collet_sched_value last[PLUGIN_VALUES_MAX];
     unsigned int last_count;
@@ -75,6 +82,28 @@ static int fake_apply(void *arg, const char *plugin, const char *module, struct 
     return 0;
 }
 
+static int fake_apply_disk(void *arg, const char *plugin, uint32_t disk, const char *module, struct collet_disk_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed,
+                           char *error, size_t error_bytes)
+{
+    (void)arg, (void)plugin;
+    ck_assert_uint_lt(disk, 2);
+    ck_assert_str_eq(module, disks[disk].module);
+    ck_assert(count > 0 && count <= 8);
+    if (fake.rc != 0) {
+        *failed = 0;
+        snprintf(error, error_bytes, "not today");
+        return fake.rc;
+    }
+    for (unsigned int i = 0; i < count; i++) {
+        ck_assert_ptr_nonnull(why[i]);
+        before[i] = 100;
+        fake.disk_last[disk][i] = values[i];
+    }
+    fake.disk_count[disk] = count;
+    fake.disk_changes++;
+    return 0;
+}
+
 static void fake_log(void *arg, int level, const char *text)
 {
     size_t used = strlen(fake.log);
@@ -99,13 +128,14 @@ static void start(void)
     world.domain_count = 3;
     world.sched = "bvt";
     world.parameter_count = 3;
+    world.disk_count = world.vbd_count = 0;
     /* A folder that workers can read wherever the tree is. */
     strcpy(folder, "/tmp/collet-plugins-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     chmod(folder, 0755);
     loop = loop_create();
     plugins = plugins_create(&(struct plugins_settings){.loop = loop,
-                                                        .daemon = {NULL, fake_world, fake_apply, fake_log},
+                                                        .daemon = {.world = fake_world, .apply = fake_apply, .apply_disk = fake_apply_disk, .log = fake_log},
                                                         .plugin_folder = folder,
                                                         .settings_folder = folder,
                                                         .worker = "build/dom0/lib/collet/plugin-worker",
@@ -316,6 +346,96 @@ START_TEST(plugins_see_events_and_intervals)
     plugins_event(plugins, COLLET_PLUGIN_DOMAIN_WENT);
     plugins_event(plugins, COLLET_PLUGIN_DOMAIN_WENT);
     UNTIL(strstr(fake.log, "event 2, interval yes") != NULL);
+}
+END_TEST
+
+/* VBD 2 of web lies on both disks, VBD 3 of db on the first. */
+static void disks_are_there(void)
+{
+    for (uint32_t i = 0; i < 2; i++)
+        disks[i] = (struct collet_plugin_disk){.disk = i, .parameter_count = 1, .name = i == 0 ? "disk0" : "disk1", .module = "fair", .parameters = disk_parameters};
+    vbds[0] = (struct collet_plugin_vbd){.vbd = 2, .domid = 1, .disk = 0, .name = "root"};
+    vbds[1] = (struct collet_plugin_vbd){.vbd = 2, .domid = 1, .disk = 1, .name = "root"};
+    vbds[2] = (struct collet_plugin_vbd){.vbd = 3, .domid = 2, .disk = 0, .name = "data"};
+    world.disks = disks;
+    world.disk_count = 2;
+    world.vbds = vbds;
+    world.vbd_count = 3;
+}
+
+static void load_diskshares(void)
+{
+    char command[256];
+
+    snprintf(command, sizeof(command), "cp build/dom0/lib/collet/plugins/diskshares.so %s/ && chmod 755 %s/diskshares.so", folder, folder);
+    ck_assert_int_eq(system(command), 0);
+    settings("diskshares", "[domain web]\nshare = 75%\n");
+    ck_assert_int_eq(load("diskshares").rc, 0);
+}
+
+START_TEST(values_of_disks_are_applied_disk_by_disk)
+{
+    json_t *shown;
+
+    disks_are_there();
+    load_diskshares();
+    UNTIL(fake.disk_changes == 2);
+    ck_assert_uint_eq(fake.changes, 0);
+    ck_assert(fake.disk_count[0] == 2 && fake.disk_count[1] == 1);
+    ck_assert(fake.disk_last[0][0].scope == COLLET_DISK_SCOPE_VBD && fake.disk_last[0][0].vbd == 2 && fake.disk_last[0][0].value == 7500);
+    ck_assert(fake.disk_last[0][1].vbd == 3 && fake.disk_last[0][1].value == 2500);
+    ck_assert(fake.disk_last[1][0].vbd == 2 && fake.disk_last[1][0].value == 7500);
+    shown = plugins_show_json(plugins, "diskshares");
+    ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(json_object_get(shown, "values"), 0), "vbd")), 2);
+    ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(json_object_get(shown, "values"), 0), "before")), 100);
+    json_decref(shown);
+    /* In force already: nothing is set again, until another module takes over one of the disks. */
+    plugins_event(plugins, COLLET_PLUGIN_DISK_CHANGED);
+    UNTIL(the("diskshares")->updates >= 2);
+    ck_assert_uint_eq(fake.disk_changes, 2);
+    disks[1].module = "fairer";
+    plugins_event(plugins, COLLET_PLUGIN_DISK_CHANGED);
+    UNTIL(fake.disk_changes == 3);
+    /* One goes: the other's share stays, the forgotten one is not set. */
+    world.vbd_count = 2;
+    plugins_event(plugins, COLLET_PLUGIN_DISK_CHANGED);
+    UNTIL(the("diskshares")->value_count == 2);
+    ck_assert_uint_eq(fake.disk_changes, 3);
+}
+END_TEST
+
+START_TEST(a_failed_change_of_a_disk_is_told_and_tried_again)
+{
+    disks_are_there();
+    fake.rc = -ENOENT;
+    load_diskshares();
+    UNTIL(the("diskshares")->last_error != NULL);
+    assert_has(the("diskshares")->last_error, "weight of VBD 2 (root) on disk 0 (disk0): not today");
+    fake.rc = 0;
+    plugins_event(plugins, COLLET_PLUGIN_DISK_CHANGED);
+    UNTIL(fake.disk_changes == 2);
+    ck_assert_ptr_null(the("diskshares")->last_error);
+}
+END_TEST
+
+START_TEST(a_vbd_that_is_not_there_refuses_the_answer)
+{
+    disks_are_there();
+    provide("disk-nowhere");
+    load("disk-nowhere");
+    UNTIL(the("disk-nowhere")->last_error != NULL);
+    assert_has(the("disk-nowhere")->last_error, "weight of VBD 77 (?) on disk 0 (disk0): there is no such VBD on that disk");
+    ck_assert_uint_eq(fake.disk_changes, 0);
+}
+END_TEST
+
+START_TEST(plugins_of_schedulers_are_not_told_of_disks)
+{
+    load_good("good");
+    UNTIL(the("good")->updates >= 1);
+    plugins_event(plugins, COLLET_PLUGIN_DISK_CHANGED);
+    UNTIL(the("good")->updates >= 3);
+    ck_assert_ptr_null(strstr(fake.log, "event 5"));
 }
 END_TEST
 
@@ -863,6 +983,10 @@ Suite *suite_plugin_host(void)
     tcase_add_test(t, failed_changes_are_told_and_tried_again);
     tcase_add_test(t, plugins_see_events_and_intervals);
     tcase_add_test(t, a_plugin_that_prints_is_no_worse);
+    tcase_add_test(t, values_of_disks_are_applied_disk_by_disk);
+    tcase_add_test(t, a_failed_change_of_a_disk_is_told_and_tried_again);
+    tcase_add_test(t, a_vbd_that_is_not_there_refuses_the_answer);
+    tcase_add_test(t, plugins_of_schedulers_are_not_told_of_disks);
     tcase_add_test(t, a_plugin_of_the_first_release_works);
     tcase_add_test(t, settings_are_told_with_file_and_line);
     tcase_add_test(t, names_and_files_that_are_not_there);

@@ -14,8 +14,10 @@ static struct collet_plugin_setting settings[] = {{"", "a", "1", "x.ini", 1}, {"
 static struct collet_plugin_parameter parameters[] = {{"weight", 0, 7, 1, 65535, 256}, {"warp_ns", 1, 6, 0, 60000000000ull, 0}};
 static struct collet_plugin_domain domains[] = {{.domid = 0, .vcpus = 2, .name = "Domain-0", .run_ns = 5, .latency = {1, 2, 3}},
                                                 {.domid = 7, .vcpus = 1, .name = "web", .interval_wakes = 9, .interval_latency = {[23] = 4}, .settings = settings, .setting_count = 2}};
+static struct collet_plugin_disk disks[] = {{.disk = 3, .parameter_count = 2, .name = "disk3", .module = "fair", .parameters = parameters, .sectors = 12}};
+static struct collet_plugin_vbd vbds[] = {{.vbd = 8, .domid = 7, .disk = 3, .flags = 1, .name = "root", .sectors = 11, .reads = 1, .writes = 2, .read_sectors = 3, .write_sectors = 4}};
 static struct collet_plugin_world world = {
-    .size = sizeof(world), .now_ns = 1, .interval_ns = 2, .cpus = 3, .domain_count = 2, .domains = domains, .sched = "bvt", .parameters = parameters, .parameter_count = 2, .frames_total = 4, .frames_free = 5};
+    .disk_count = 1, .disks = disks, .vbd_count = 1, .vbds = vbds, .size = sizeof(world), .now_ns = 1, .interval_ns = 2, .cpus = 3, .domain_count = 2, .domains = domains, .sched = "bvt", .parameters = parameters, .parameter_count = 2, .frames_total = 4, .frames_free = 5};
 static struct collet_plugin_request request = {.size = sizeof(request), .name = "new", .vcpus = 4, .frames = 8, .frames_max = 9, .settings = settings, .setting_count = 2};
 
 static struct plugin_unpack body(const struct plugin_pack *p)
@@ -41,6 +43,10 @@ START_TEST(a_world_comes_across)
     ck_assert(w.domains[0].run_ns == 5 && w.domains[0].latency[2] == 3 && w.domains[1].interval_wakes == 9 && w.domains[1].interval_latency[23] == 4);
     ck_assert(w.domains[1].setting_count == 2 && w.domains[1].settings[1].line == 7);
     ck_assert_str_eq(w.domains[1].settings[1].section, "domain web");
+    ck_assert(w.disk_count == 1 && w.disks[0].disk == 3 && w.disks[0].sectors == 12 && w.disks[0].parameter_count == 2 && w.disks[0].parameters[1].maximum == 60000000000ull);
+    ck_assert_str_eq(w.disks[0].module, "fair");
+    ck_assert(w.vbd_count == 1 && w.vbds[0].vbd == 8 && w.vbds[0].domid == 7 && w.vbds[0].disk == 3 && w.vbds[0].flags == 1 && w.vbds[0].sectors == 11 && w.vbds[0].write_sectors == 4);
+    ck_assert_str_eq(w.vbds[0].name, "root");
     plugin_unpack_free(&u);
     plugin_pack_free(&p);
 }

@@ -110,6 +110,13 @@ static int modules(void *arg, struct sched_catalog *catalog)
     return params < 0 ? params : catalog->modules != NULL ? 0 : -ENOMEM;
 }
 
+static int disk_get(void *arg, uint32_t disk, const char *module, struct collet_disk_value *values, unsigned int count, unsigned int *failed)
+{
+    struct vbd_backend_collet *b = arg;
+
+    return hypervisor(b, collet_disk_get(b->collet, disk, module, values, count, failed));
+}
+
 static int disk_set(void *arg, uint32_t disk, const char *module, struct collet_disk_value *values, unsigned int count, unsigned int *failed)
 {
     struct vbd_backend_collet *b = arg;
@@ -353,6 +360,7 @@ struct vbd_backend_collet *vbd_backend_create(struct loop *loop, struct collet *
                                       .error = last_error,
                                       .disks = disks,
                                       .modules = modules,
+                                      .disk_get = disk_get,
                                       .disk_set = disk_set,
                                       .list = list,
                                       .extents = extents,

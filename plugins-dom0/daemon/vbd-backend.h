@@ -23,6 +23,7 @@ struct vbd_backend {
     /* ---- The hypervisor ---- */
     int (*disks)(void *arg, struct collet_disk_info **disks); /* a new array; the number */
     int (*modules)(void *arg, struct sched_catalog *catalog); /* of ordering modules; active: it orders at least one disk. For sched_catalog_free() */
+    int (*disk_get)(void *arg, uint32_t disk, const char *module, struct collet_disk_value *values, unsigned int count, unsigned int *failed);
     int (*disk_set)(void *arg, uint32_t disk, const char *module, struct collet_disk_value *values, unsigned int count, unsigned int *failed);
     int (*list)(void *arg, struct collet_vbd_info **vbds); /* of all domains */
     int (*extents)(void *arg, uint32_t vbd, struct collet_extent **extents);

@@ -14,6 +14,8 @@
 #include "vbd-backend.h"
 #include "volumes.h"
 
+#include <hv/plugin.h>
+
 struct vbds;
 
 struct vbds_settings {
@@ -68,6 +70,21 @@ void vbds_op_remove(struct vbds *v, struct call *call, uint32_t domid, const cha
 typedef const char *vbds_domain_name(void *arg, uint32_t domid);
 void vbds_op_list(struct vbds *v, struct call *call, uint32_t domid, vbds_domain_name *domain_name, void *arg);
 void vbds_op_volumes(struct vbds *v, struct call *call, vbds_domain_name *domain_name, void *arg);
+
+/* For plugins (vbd-world.c): disks and VBDs as they are now, good until it is freed; what they ask for, as one change of one disk's module (contract: plugins.h, apply_disk). */
+struct vbds_world {
+    struct collet_plugin_disk *disks;
+    struct collet_plugin_vbd *vbds;
+    uint32_t disk_count, vbd_count;
+    struct collet_plugin_parameter *parameters;
+    struct collet_disk_info *disk_infos;
+    struct collet_vbd_info *vbd_infos;
+    struct sched_catalog catalog;
+};
+int vbds_world(struct vbds *v, struct vbds_world *w);
+void vbds_world_free(struct vbds_world *w);
+int vbds_apply(struct vbds *v, const char *plugin, uint32_t disk, const char *module, struct collet_disk_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed,
+               char *error, size_t error_bytes);
 
 /* For the backend: a watch has fired. */
 void vbds_watched(struct vbds *v, const char *token);

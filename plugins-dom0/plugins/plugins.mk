@@ -39,7 +39,7 @@ $(PLUGIN_WORKER): plugins-dom0/daemon/plugin-worker.c plugins-dom0/daemon/plugin
 	@mkdir -p $(@D)
 	$(CC) $(PLUGIN_CPPFLAGS) $(PLUGIN_CFLAGS) -fPIE -pie -Wl,-z,relro,-z,now -o $@ $(filter %.c,$^)
 
-$(PLUGIN_RUN): sdk/sim/plugin-run.c sdk/sim/plugin-world.c $(addprefix plugins-dom0/daemon/,plugin-answer.c plugin-settings.c ini-lines.c text.c) $(PLUGIN_HEADERS) sdk/sim/plugin-world.h
+$(PLUGIN_RUN): sdk/sim/plugin-run.c sdk/sim/plugin-world.c $(addprefix plugins-dom0/daemon/,plugin-answer.c plugin-disk-answer.c plugin-settings.c ini-lines.c text.c) $(PLUGIN_HEADERS) sdk/sim/plugin-world.h
 	@mkdir -p $(@D)
 	$(CC) $(PLUGIN_CPPFLAGS) $(PLUGIN_CFLAGS) -iquote plugins-dom0/daemon -o $@ $(filter %.c,$^) -linih -ljansson -lm
 

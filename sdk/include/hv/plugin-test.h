@@ -21,7 +21,8 @@
 
 static struct {
     struct {
-        uint32_t domid, vcpu;
+        uint32_t domid, vcpu; /* of_disk: disk and VBD */
+        bool of_disk;
         char parameter[64], why[1024];
         double value;
     } set[PLUGIN_TEST_MAX];
@@ -49,6 +50,15 @@ PLUGIN_UNUSED void plugin_test_set(const struct collet_plugin_host *host, uint32
     snprintf(plugin_test.set[i].why, sizeof(plugin_test.set[i].why), "%s", why);
 }
 
+PLUGIN_UNUSED void plugin_test_set_disk(const struct collet_plugin_host *host, uint32_t disk, uint32_t vbd, const char *parameter, double value, const char *why)
+{
+    unsigned int i = plugin_test.sets;
+
+    plugin_test_set(host, disk, vbd, parameter, value, why);
+    if (i < PLUGIN_TEST_MAX)
+        plugin_test.set[i].of_disk = true;
+}
+
 PLUGIN_UNUSED void plugin_test_say(const struct collet_plugin_host *host, int level, const char *text)
 {
     size_t used = strlen(plugin_test.said);
@@ -57,13 +67,13 @@ PLUGIN_UNUSED void plugin_test_say(const struct collet_plugin_host *host, int le
     snprintf(plugin_test.said + used, sizeof(plugin_test.said) - used, "%d %s\n", level, text);
 }
 
-static const struct collet_plugin_host test_host = {.size = sizeof(test_host), .daemon = NULL, .set = plugin_test_set, .say = plugin_test_say};
+static const struct collet_plugin_host test_host = {.size = sizeof(test_host), .daemon = NULL, .set = plugin_test_set, .say = plugin_test_say, .set_disk = plugin_test_set_disk};
 
 /* Place in plugin_test.set of a value that was asked for, or -1. */
 PLUGIN_UNUSED int plugin_test_find(uint32_t domid, uint32_t vcpu, const char *parameter)
 {
     for (unsigned int i = 0; i < plugin_test.sets; i++)
-        if (plugin_test.set[i].domid == domid && plugin_test.set[i].vcpu == vcpu && strcmp(plugin_test.set[i].parameter, parameter) == 0)
+        if (!plugin_test.set[i].of_disk && plugin_test.set[i].domid == domid && plugin_test.set[i].vcpu == vcpu && strcmp(plugin_test.set[i].parameter, parameter) == 0)
             return (int)i;
     return -1;
 }
@@ -81,4 +91,20 @@ PLUGIN_UNUSED const char *plugin_test_why(uint32_t domid, uint32_t vcpu, const c
     int i = plugin_test_find(domid, vcpu, parameter);
 
     return i >= 0 ? plugin_test.set[i].why : "";
+}
+
+/* The same of disks. */
+PLUGIN_UNUSED int plugin_test_find_disk(uint32_t disk, uint32_t vbd, const char *parameter)
+{
+    for (unsigned int i = 0; i < plugin_test.sets; i++)
+        if (plugin_test.set[i].of_disk && plugin_test.set[i].domid == disk && plugin_test.set[i].vcpu == vbd && strcmp(plugin_test.set[i].parameter, parameter) == 0)
+            return (int)i;
+    return -1;
+}
+
+PLUGIN_UNUSED double plugin_test_disk_value(uint32_t disk, uint32_t vbd, const char *parameter)
+{
+    int i = plugin_test_find_disk(disk, vbd, parameter);
+
+    return i >= 0 ? plugin_test.set[i].value : -1;
 }

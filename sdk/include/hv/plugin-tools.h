@@ -21,6 +21,7 @@
 
 enum { PLUGIN_NOTE, PLUGIN_WARNING, PLUGIN_ERROR };
 enum { PLUGIN_SCOPE_MODULE = 1, PLUGIN_SCOPE_DOMAIN = 2, PLUGIN_SCOPE_VCPU = 4 };
+enum { PLUGIN_SCOPE_DISK = 1, PLUGIN_SCOPE_VBD = 2 }; /* of parameters of disk modules */
 
 __attribute__((format(printf, 3, 4))) PLUGIN_UNUSED void plugin_say_text(const struct collet_plugin_host *host, int level, const char *format, ...)
 {
@@ -43,6 +44,18 @@ __attribute__((format(printf, 5, 6))) PLUGIN_UNUSED void plugin_set_domain(const
     vsnprintf(why, sizeof(why), format, list);
     va_end(list);
     host->set(host, domid, PLUGIN_ALL, parameter, value, why);
+}
+
+/* A parameter of the disk's module, for one VBD (PLUGIN_ALL: the disk's own), with the reason. */
+__attribute__((format(printf, 6, 7))) PLUGIN_UNUSED void plugin_set_vbd(const struct collet_plugin_host *host, uint32_t disk, uint32_t vbd, const char *parameter, double value, const char *format, ...)
+{
+    char why[1024];
+    va_list list;
+
+    va_start(list, format);
+    vsnprintf(why, sizeof(why), format, list);
+    va_end(list);
+    host->set_disk(host, disk, vbd, parameter, value, why);
 }
 
 /* "file:line: key = value: ..." as an error; answers -EINVAL. */

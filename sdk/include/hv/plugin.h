@@ -20,6 +20,7 @@
 enum collet_plugin_kind {
     COLLET_PLUGIN_SCHED = 1,     /* answers scheduler parameters */
     COLLET_PLUGIN_ADMISSION = 2, /* is asked before a domain is created */
+    COLLET_PLUGIN_DISK = 4,      /* answers parameters of disk modules (host->set_disk), and is told of changes there */
 };
 
 /* One `key = value` of the plugin's INI file, with its place for messages. Sections: "" before the first header, else as written: "domain web". */
@@ -52,6 +53,24 @@ struct collet_plugin_parameter {
     uint64_t minimum, maximum, initial;
 };
 
+/* A disk, and the module that orders its requests. Scopes of its parameters: 1 disk, 2 VBD. */
+struct collet_plugin_disk {
+    uint32_t disk;
+    uint32_t parameter_count;
+    const char *name, *module;
+    const struct collet_plugin_parameter *parameters;
+    uint64_t sectors;
+};
+
+/* What a virtual block device has of one disk: one entry for each disk that it lies on. Counters are of the whole VBD, since it was made. */
+struct collet_plugin_vbd {
+    uint32_t vbd, domid, disk;
+    uint32_t flags; /* 1 read-only, 2 shared, 16 Domain0's view of the raw disk */
+    const char *name;
+    uint64_t sectors; /* on this disk */
+    uint64_t reads, writes, read_sectors, write_sectors;
+};
+
 /* What the plugin sees at a call. Pointers are good until the call returns. */
 struct collet_plugin_world {
     size_t size;              /* of this structure, as the daemon knows it */
@@ -65,6 +84,10 @@ struct collet_plugin_world {
     uint32_t parameter_count;
     uint32_t pad;
     uint64_t frames_total, frames_free;
+    /* Since the second release. */
+    uint32_t disk_count, vbd_count;
+    const struct collet_plugin_disk *disks;
+    const struct collet_plugin_vbd *vbds; /* ascending, and so the disks of one */
 };
 
 /* A domain that somebody wants to create. */
@@ -79,7 +102,8 @@ struct collet_plugin_request {
     uint32_t pad2;
 };
 
-enum collet_plugin_event { COLLET_PLUGIN_DOMAIN_CAME = 1, COLLET_PLUGIN_DOMAIN_WENT = 2, COLLET_PLUGIN_SCHED_CHANGED = 3, COLLET_PLUGIN_TICK = 4 };
+enum collet_plugin_event { COLLET_PLUGIN_DOMAIN_CAME = 1, COLLET_PLUGIN_DOMAIN_WENT = 2, COLLET_PLUGIN_SCHED_CHANGED = 3, COLLET_PLUGIN_TICK = 4,
+                           COLLET_PLUGIN_DISK_CHANGED = 5 /* a VBD came or went, or another module orders a disk: for kind DISK alone */ };
 
 /*
  * What the plugin may call, given to every function. `host` is passed back as it came.
@@ -93,6 +117,8 @@ struct collet_plugin_host {
     void (*set)(const struct collet_plugin_host *host, uint32_t domid, uint32_t vcpu, const char *parameter, double value, const char *why);
     /* Something people should know: 0 note, 1 warning, 2 error. */
     void (*say)(const struct collet_plugin_host *host, int level, const char *text);
+    /* Since the second release (see `size`), for kind DISK. Ask for a parameter of the module that orders `disk`: vbd ~0u is the disk's own. A bad value refuses the whole answer, of the scheduler's parameters too. */
+    void (*set_disk)(const struct collet_plugin_host *host, uint32_t disk, uint32_t vbd, const char *parameter, double value, const char *why);
 };
 
 struct collet_plugin {
@@ -106,7 +132,7 @@ struct collet_plugin {
 
     /* Settings, checked: 0, or a negative errno with what is wrong said through host->say (with file and line, and what would be right). *state is the plugin's own. Required. */
     int (*configure)(const struct collet_plugin_host *host, const struct collet_plugin_setting *settings, uint32_t count, void **state);
-    /* Something happened, or time has passed: answer with the whole set of parameters that should be in force (through host->set); those not named keep what they have. 0, or a negative errno: nothing is applied. Required for SCHED. */
+    /* Something happened, or time has passed: answer with the whole set of parameters that should be in force (through host->set); those not named keep what they have. 0, or a negative errno: nothing is applied. Required for SCHED and DISK. */
     int (*update)(const struct collet_plugin_host *host, void *state, enum collet_plugin_event event, const struct collet_plugin_world *world);
     /* May this domain be created? 0 yes; a negative errno no, and host->say(…, 2, …) tells why. Required for ADMISSION. */
     int (*admit)(const struct collet_plugin_host *host, void *state, const struct collet_plugin_request *request, const struct collet_plugin_world *world);
