@@ -7,7 +7,7 @@ for module in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev vir
 done
 for _ in 1 2 3 4 5 6 7 8 9; do [ -b /dev/vda ] || sleep 1; done
 xen=/usr/lib/xen-4.17/bin
-mkdir -p /var/run/xen /var/lib/xen /var/log/xen /etc/xen/scripts
+mkdir -p /var/lock /var/run/xen /var/lib/xen /var/log/xen /etc/xen/scripts
 $xen/xenstored --pid-file /run/xenstored.pid
 xenstore-write /local/domain/0/name Domain-0
 $xen/xenconsoled --pid-file=/run/xenconsoled.pid
@@ -27,6 +27,7 @@ ramdisk = "/bench/guest.cpio"
 cmdline = "console=hvc0 quiet nopvspin collet.run=/bench/guest.sh $(tr ' ' '\n' </proc/cmdline | grep '^bench' | tr '\n' ' ')"
 memory = 256
 vcpus = 1
+tsc_mode = "native"
 disk = [ "format=raw, vdev=xvda, access=rw, backendtype=phy, script=block-bench, target=/dev/vda" ]
 on_poweroff = "destroy"
 on_crash = "destroy"

@@ -105,7 +105,7 @@ boot() { # system
     native)
         set -- -kernel "$debian/vmlinux" -append "console=ttyS0 mem=600M $words collet.run=/bench/guest.sh" -initrd "$out/guest.cpio" ;;
     xen)
-        set -- -kernel "$out/xen" -append "console=com1 com1=115200,8n1 dom0_mem=600M tsc_mode=native bootscrub=0 noreboot=1" -initrd "$debian/vmlinux console=hvc0 $words collet.run=/bench/xen.sh,$out/xen.cpio" ;;
+        set -- -kernel "$out/xen" -append "console=com1 com1=115200,8n1 dom0_mem=600M bootscrub=0 noreboot=1" -initrd "$debian/vmlinux console=hvc0 $words collet.run=/bench/xen.sh,$out/xen.cpio" ;;
     collet)
         set -- -kernel "${COLLET:-$build/collet}" -append "console=com1 dom0_mem=600M" -initrd "$debian/vmlinux console=hvc0 $words collet.run=/bench/collet.sh,$out/collet.cpio" ;;
     collet-dom0)
