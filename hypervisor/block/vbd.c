@@ -492,7 +492,7 @@ long vbd_limits(const struct collet_vbd_limits *op)
 {
     struct vbd *vbd;
 
-    if (op->requests_per_s > NS_PER_S || op->bytes_per_s > (1ull << 40))
+    if (op->requests_per_s > NS_PER_S || op->bytes_per_s > (1ull << 32)) /* times NS_PER_S, they stay within 63 bits (ring.c) */
         return -ERANGE;
     vbd = vbd_find(op->vbd);
     if (vbd == NULL)

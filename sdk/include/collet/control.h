@@ -609,7 +609,7 @@ struct collet_vbd_ref {
     uint32_t pad;
 };
 
-/* COLLET_OP_VBD_LIMITS: at most so much, over one tenth of a second; 0: no limit. */
+/* COLLET_OP_VBD_LIMITS: at most so much, over one tenth of a second; 0: no limit. Discards count as requests, not as bytes. -ERANGE: more than 10^9 requests or 2^32 bytes. */
 struct collet_vbd_limits {
     uint32_t vbd; /* [in] */
     uint32_t pad;
