@@ -61,8 +61,8 @@ run: hypervisor $(DOM0_KERNEL) $(RUN_RAMDISK) ##- boot Debian's kernel as Domain
 	$(QEMU) -nographic -kernel $(HV_IMAGE) -append "$(strip $(COLLET_LINE))" -initrd "$(DOM0_KERNEL) $(DOM0_LINE),$(RUN_RAMDISK)" $(QEMU_DISKS)
 
 .PHONY: demo
-demo: hypervisor $(DOM0_KERNEL) $(DOM0_RAMDISK) $(JQ_OVERLAY) $(DRIVE) ##- without hands: three guests share a CPU by weight, under several schedulers and a policy plugin; under four minutes
-	@tests/boot/demo.sh
+demo: hypervisor $(DOM0_KERNEL) $(DISKS_RAMDISK) $(ROOTFS) $(JQ_OVERLAY) $(DRIVE) ##- without hands: guests share a CPU by weight under several schedulers and a policy plugin; two Debian systems share a disk under four ordering modules
+	@tests/boot/demo.sh && tests/boot/demo-disks.sh
 
 ## House-keeping
 .PHONY: help
