@@ -465,6 +465,12 @@ static void limits(void)
     took = now_ns() - from;
     note("4 MiB at 4 MiB each second: %lu ms\n", (unsigned long)took / 1000000);
     check("limited-by-bytes", took >= 750000000);
+    l.bytes_per_s = 1ul << 32;
+    expect("limits-largest", control(COLLET_OP_VBD_LIMITS, &l), 0);
+    from = now_ns();
+    check("limited-hardly", many(&f, 400, 32, NULL) && many(&f, 1, 1, NULL) && now_ns() - from < 2000000000);
+    l.bytes_per_s = ~0ul;
+    expect("limits-absurd", control(COLLET_OP_VBD_LIMITS, &l), X_ERANGE);
     l.bytes_per_s = 0;
     expect("limits-off", control(COLLET_OP_VBD_LIMITS, &l), 0);
     from = now_ns();
