@@ -845,7 +845,7 @@ START_TEST(refusals_leave_nothing)
     add(3, "root", "disk:disk9");
     failed("ENOENT", "there is no disk disk9");
     add(3, "root", "disk:disk1");
-    failed("EBUSY", "Domain0 uses /dev/xvdb");
+    failed("EBUSY", "Domain0 uses it as /dev/xvdb");
     fake.fail_create = ENOSPC;
     add(3, "root", "disk:disk0");
     failed("ENOSPC", "so it was arranged");

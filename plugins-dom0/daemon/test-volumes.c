@@ -257,7 +257,7 @@ static int claim(const char *backing, bool alone, struct volumes_claim **c)
     int rc = volumes_claim(volumes, backing, disks, DISKS, alone, c, error, sizeof(error));
 
     if (rc == -EBUSY)
-        ck_assert_ptr_nonnull(strstr(error, "Domain0 uses /dev/"));
+        ck_assert_ptr_nonnull(strstr(error, "Domain0 uses it as /dev/"));
     return rc;
 }
 

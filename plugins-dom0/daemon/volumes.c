@@ -399,7 +399,7 @@ static int claim_open(struct finding *f, const char *name, bool alone, struct vo
 
     *claim = NULL;
     if (fd == -EBUSY)
-        return refuse(f, -EBUSY, "Domain0 uses /dev/%s (it is mounted, swapped to, or holds a volume group): unmount it there, or say shared = yes if a guest may see it change", name);
+        return refuse(f, -EBUSY, "Domain0 uses it as /dev/%s (mounted, swapped to, or in a volume group): let Domain0 let go of it, or say shared = yes if it may change under the guest", name);
     if (fd == -ENOENT || fd == -ENXIO || fd == -ENODEV)
         return 0; /* then Domain0 cannot use it either */
     if (fd < 0)
