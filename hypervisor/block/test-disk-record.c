@@ -188,6 +188,30 @@ START_TEST(what_is_repeated_is_decided_alike)
 }
 END_TEST
 
+START_TEST(the_load_can_be_replayed)
+{
+    const struct blk_input_options options = {.loop = BLK_LOOP_AUTO};
+    struct blk_load load = {0};
+    char error[256] = "";
+    uint64_t items = 0;
+
+    disk_start(4, "elevator");
+    for (uint32_t i = 0; i < 4; i++)
+        stream_start(i);
+    record_begin(65536);
+    live(1000, false, false);
+    drain();
+    record_end();
+    ck_assert_msg(blk_input_parse(&load, "it", file, file_bytes, &options, error, sizeof(error)), "%s", error);
+    for (uint32_t i = 0; i < load.count; i++)
+        items += load.streams[i].count;
+    ck_assert_uint_gt(items, 500);
+    ck_assert_uint_le(items, kinds_seen[COLLET_DISK_ARRIVE]);
+    ck_assert_uint_ge(items, kinds_seen[COLLET_DISK_DECIDE]);
+    blk_load_free(&load);
+}
+END_TEST
+
 START_TEST(a_second_recording_begins_anew)
 {
     disk_start(4, "elevator");
@@ -268,6 +292,7 @@ Suite *suite_disk_record(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, a_short_recording_tells_all);
     tcase_add_loop_test(c, what_is_repeated_is_decided_alike, 0, 32);
+    tcase_add_test(c, the_load_can_be_replayed);
     tcase_add_test(c, a_second_recording_begins_anew);
     tcase_add_test(c, what_is_lost_is_told);
     tcase_add_test(c, memory_is_given_back);

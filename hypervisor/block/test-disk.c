@@ -239,6 +239,43 @@ START_TEST(a_device_that_stays_down_fails_all)
 }
 END_TEST
 
+/* It hangs now and then, has too little room, makes errors, and in the end stays down: each request is told once. */
+START_TEST(a_device_in_all_its_moods)
+{
+    disk_start(8, _i & 1 ? "fair" : "elevator");
+    boot_options.disk_timeout_ms = 50;
+    fake.random = 5 + (uint64_t)_i;
+    fake.spread_ns = 500 * US;
+    for (uint32_t i = 0; i < 3; i++)
+        stream_start(i);
+    for (uint32_t i = 0; i < 6000; i++) {
+        uint32_t dice = (uint32_t)fake_random(200), n = (uint32_t)fake_random(3);
+
+        if (dice == 0)
+            fake.hangs = true;
+        else if (dice == 1)
+            fake.capacity = 1 + (uint32_t)fake_random(8);
+        else if (dice == 2)
+            fake.bad_sector = fake_random(8000);
+        else if (dice == 3)
+            disk_cancel(&streams[n]);
+        else if (dice == 4)
+            ck_assert_int_eq(disk_model_use(0, fake_random(3) == 0 ? "hp97560" : ""), 0);
+        else if (dice == 5 && i > 5000)
+            fake.reset_rc = -EIO;
+        else
+            ask(n, dice < 20 ? BLKDEV_FLUSH : dice < 100 ? BLK_READ : BLK_WRITE, 8 * fake_random(1000), 8);
+        disk_run(disk);
+        host_run_until(host_now_ns + fake_random(300 * US));
+    }
+    drain();
+    ck_assert_uint_gt(fake.resets, 3);
+    ck_assert_uint_gt(info_now().errors, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        stream_stop(i);
+}
+END_TEST
+
 START_TEST(a_device_that_is_gone_ends_what_it_is_given)
 {
     disk_start(4, "elevator");
@@ -318,6 +355,7 @@ Suite *suite_disk(void)
     tcase_add_test(c, more_than_a_streams_share_is_refused);
     tcase_add_test(c, a_device_that_hangs_is_reset);
     tcase_add_test(c, a_device_that_stays_down_fails_all);
+    tcase_add_loop_test(c, a_device_in_all_its_moods, 0, 8);
     tcase_add_test(c, a_device_that_is_gone_ends_what_it_is_given);
     tcase_add_test(c, the_model_makes_seeks_cost);
     tcase_add_test(c, a_model_comes_and_goes_with_requests_in_flight);
