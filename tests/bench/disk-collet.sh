@@ -16,10 +16,11 @@ backing = disk:disk0
 device = xvda
 INI
 collet disk show disk0
-runs() { collet list --json | tr ',{' '\n\n' | grep -A 30 '"Domain-0"' | grep -m 1 runs_ns; }
-collet create /tmp/guest.ini || exit 1
-collet console guest </dev/null &
-# Asks seldom: what Domain0 itself does is counted, too.
-while sleep 20; collet list | grep -q ' guest '; do :; done
+collet create /tmp/guest.ini >/tmp/create.out 2>&1 || { cat /tmp/create.out; exit 1; }
+# Asks seldom: what Domain0 itself does is counted, too. Once in the middle of it all: what Domain0 has run, and how many requests there were.
+asked=
+while sleep 10 && collet list >/tmp/list && grep -q guest /tmp/list; do
+    [ -n "$asked" ] || ! grep -q '^batch' /var/log/collet/console/guest.log || { asked=1; grep Domain-0 /tmp/list; collet vbd show guest root | head -20; }
+done
+cat /var/log/collet/console/guest.log
 collet disk show disk0
-echo "Domain0: $(collet list --json | tr -d '\n ')"

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define BLOCK 4096u
-#define BATCHES 5
+#define BATCHES 3
 #define WARM_UP 300u
 #define DEPTH_MAX 32u
 
@@ -41,9 +41,9 @@ struct row {
 
 static const struct row rows[] = {
     {"read-1", false, 1, 1000, NULL},
-    {"read-32", false, 32, 4000, NULL},
+    {"read-32", false, 32, 3000, NULL},
     {"write-1", true, 1, 1000, NULL},
-    {"write-32", true, 32, 4000, NULL},
+    {"write-32", true, 32, 3000, NULL},
     {"fio-read-1", false, 0, 1500, "--rw=randread --bs=4k --ioengine=psync"},
     {"fio-read-32", false, 0, 4000, "--rw=randread --bs=4k --ioengine=io_uring --iodepth=32 --iodepth_batch_submit=8 --iodepth_batch_complete_min=1"},
     {"fio-seqread", false, 0, 1500, "--rw=read --bs=64k --ioengine=io_uring --iodepth=4"},

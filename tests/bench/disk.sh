@@ -34,7 +34,7 @@ gcc -std=gnu11 -O2 -static -Wall -Wextra -Werror -o "$out/disk" "$here/disk.c"
 # ---- ramdisks: Domain0's base, the same for each system, and one archive of ours behind it ----
 
 kernel=$packages/$(sed 's/^\([^ ]*\) .*/\1/' "$debian/version")
-"$fetch" "$packages" zlib1g libc6 xen-utils-4.17 xenstore-utils libxenmisc4.17 libxenstore4 libxencall1 libxenevtchn1 libxengnttab1 libxenforeignmemory1 libxentoolcore1 libxentoollog1 libxendevicemodel1 \
+"$fetch" "$packages" libaio1 libnuma1 zlib1g libc6 xen-utils-4.17 xenstore-utils libxenmisc4.17 libxenstore4 libxencall1 libxenevtchn1 libxengnttab1 libxenforeignmemory1 libxentoolcore1 libxentoollog1 libxendevicemodel1 \
     libxenhypfs1 libyajl2 libuuid1 liblzma5 libzstd1 libgcc-s1 >"$stage/folders"
 mkdir "$stage/pool"
 while read -r folder; do
@@ -53,7 +53,7 @@ from_package() { # path in a package, path in the archive
 }
 libraries_of() {
     for name in $(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
-        [ ! -e "$archive/lib/x86_64-linux-gnu/$name" ] || continue
+        [ ! -e "$archive/lib/x86_64-linux-gnu/$name" ] && [ ! -e "$archive/usr/lib/fio/$name" ] || continue
         cp -L "$stage/pool/$name" "$archive/lib/x86_64-linux-gnu/$name"
         libraries_of "$archive/lib/x86_64-linux-gnu/$name"
     done
@@ -69,13 +69,13 @@ begin_archive() {
         find "$kernel/lib/modules" -name "$module.ko" -exec cp {} "$archive/bench/modules/" \;
     done
     cp -L "$stage/pool/libgcc_s.so.1" "$archive/lib/x86_64-linux-gnu/"
+    "$top/plugins-dom0/image/make-fio.sh" "$archive" "$("$fetch" "$packages" fio)"
+    libraries_of "$archive/usr/lib/fio/fio"
 }
 
-fio=$debian/fio.cpio
-[ -e "$fio" ] || fio=
 begin_archive guest
 "$pack" "$stage/guest" "$stage/guest.cpio"
-cat "$debian/dom0.cpio" "$stage/guest.cpio" $fio >"$out/guest.cpio"
+cat "$debian/dom0.cpio" "$stage/guest.cpio" >"$out/guest.cpio"
 
 begin_archive xen
 cp "$out/guest.cpio" "$archive/bench/guest.cpio"
@@ -94,7 +94,7 @@ begin_archive collet
 cp "$out/guest.cpio" "$archive/bench/guest.cpio"
 cp "$here/disk-collet.sh" "$archive/bench/collet.sh"
 "$pack" "$stage/collet" "$stage/collet.cpio"
-[ ! -e "$build/dom0.cpio" ] || cat "$build/dom0.cpio" "$stage/collet.cpio" $fio >"$out/collet.cpio"
+[ ! -e "$build/dom0.cpio" ] || cat "$build/dom0.cpio" "$stage/collet.cpio" >"$out/collet.cpio"
 gzip -dc "$("$fetch" "$packages" xen-hypervisor-4.17-amd64)"/boot/xen-4.17-amd64.gz >"$out/xen"
 
 # ---- one boot ----
@@ -118,7 +118,7 @@ boot() { # system
     rm -f "$image" "$out/$system".count* "$out/$system.log"
     dd if=/dev/zero of="$image" bs=1M count=64 2>/dev/null
     {
-        echo "expect ${LIMIT:-900} /^disk: done/ $system: all requests were measured"
+        echo "expect ${LIMIT:-900} /disk: done/ $system: all requests were measured"
         echo "exit 120 $system: the machine ends"
         echo "forbid /Oops|BUG:|Call Trace|Kernel panic|I\/O error/ $system: no fault of a kernel"
     } >"$stage/script"

@@ -173,7 +173,7 @@ static int diskshares_disk(const struct collet_plugin_host *host, struct disksha
     if (weight == NULL) {
         if (said > 0 && strcmp(shares->no_weight, disk->module) != 0) {
             snprintf(shares->no_weight, sizeof(shares->no_weight), "%s", disk->module);
-            plugin_say_text(host, PLUGIN_WARNING, "%s: the module %s has no weights: shares have no effect (`collet disk use %s fair`)", disk->name, disk->module, disk->name);
+            plugin_say_text(host, PLUGIN_WARNING, "%s: the module %s has no weights: shares have no effect (`collet disk sched use %s fair`)", disk->name, disk->module, disk->name);
         }
         return 0;
     }
