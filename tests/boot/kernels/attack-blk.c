@@ -6,6 +6,8 @@
  */
 #include "blk-child.h"
 
+#include <collet/disk-record.h>
+
 #define SECTORS 16384u
 
 static struct blk_front witness, victim; /* beside it, and that of the liar */
@@ -384,7 +386,7 @@ static void races(void)
 {
     unsigned int rounds = (unsigned int)arg_number("rounds", 300);
 
-    if (vcpu_count < 2 || vcpu_start(1) != 0) {
+    if (vcpu_count < 2 || (vcpus[1].alive == 0 && vcpu_start(1) != 0)) {
         skip("races", "one vCPU");
         return;
     }
@@ -747,6 +749,96 @@ static void children(void)
     check("frames-were-given-on", frames_given_on > 100);
 }
 
+/* One vCPU of Domain0 takes away, gives back, limits, records, lists and destroys what another one uses. */
+static uint64_t calls_made;
+
+static void meddle(void *unused)
+{
+    static const char *const modules[] = {"fifo", "elevator", "deadline", "fair", "none"};
+    static struct collet_disk_record records[64];
+    uint64_t s = seed ^ 0x55;
+
+    (void)unused;
+    while (!stop) {
+        uint32_t vbd = *(volatile uint32_t *)&victim.vbd + (random_next(&s) % 8 == 0);
+        struct collet_vbd_ref ref = {.vbd = vbd};
+        struct collet_vbd_connect c = {.vbd = vbd, .ring_ref = *(volatile uint32_t *)&victim.ring_ref, .port = (uint32_t) * (volatile int *)&victim.port};
+        struct collet_vbd_limits l = {.vbd = vbd, .requests_per_s = random_next(&s) % 3 * 5000};
+        struct collet_disk_recording r = {.records = random_next(&s) % 2 ? 1024 : 0};
+        struct collet_disk_record_read take = {.count = 64, .buffer = (uint64_t)records};
+        struct collet_disk_value value = {.name = "weight", .scope = COLLET_DISK_SCOPE_VBD, .vbd = vbd, .value = 200};
+        struct collet_disk_values values = {.buffer = (uint64_t)&value, .count = 1};
+        struct collet_vbd_info info;
+        struct collet_extent e[4];
+        struct collet_vbd_extents extents = {.vbd = vbd, .count = 4, .buffer = (uint64_t)e};
+
+        switch (random_next(&s) % 12) {
+        case 0: control(COLLET_OP_VBD_DISCONNECT, &ref); break;
+        case 1: control(COLLET_OP_VBD_CONNECT, &c); break;
+        case 2:
+            if (random_next(&s) % 8 == 0)
+                control(COLLET_OP_VBD_DESTROY, &ref);
+            break;
+        case 3: control(COLLET_OP_VBD_LIMITS, &l); break;
+        case 4: blk_info(vbd, &info); break;
+        case 5: control(COLLET_OP_VBD_EXTENTS, &extents); break;
+        case 6: blk_use(0, modules[random_next(&s) % 5]); break;
+        case 7: control(COLLET_OP_DISK_RECORD, &r); break;
+        case 8: control(COLLET_OP_DISK_RECORD_READ, &take); break;
+        case 9: control(COLLET_OP_DISK_SET, &values); break;
+        case 10: control(COLLET_OP_DISK_GET, &values); break;
+        case 11: port_send((int)c.port); break;
+        }
+        calls_made++;
+    }
+}
+
+static void meddled(void)
+{
+    uint64_t until = now_ns() + arg_number("seconds", 8) * 1000000000, rounds = 0, answers = 0;
+
+    if (vcpu_count < 2 || (vcpus[1].alive == 0 && vcpu_start(1) != 0)) {
+        skip("meddled", "one vCPU");
+        return;
+    }
+    fresh();
+    stop = false;
+    vcpu_do(1, meddle, NULL);
+    for (; now_ns() < until; rounds++) {
+        unsigned int n = 1 + (unsigned int)rnd(BLK_RING);
+        struct blkif_response rsp;
+        long rc;
+
+        for (unsigned int i = 0; i < n; i++)
+            plain(rnd(2) ? BLKIF_OP_READ : BLKIF_OP_WRITE, 1 + (unsigned int)rnd(11));
+        blk_push(&victim);
+        while (n > 0 && blk_response(&victim, &rsp, 3000000))
+            n--, answers++;
+        if (n == 0 && rnd(16) != 0)
+            continue;
+        /* The other may have destroyed it, or have it connected to the former ring: until neither is so. */
+        rc = blk_destroy(victim.vbd);
+        check("meddled-destroy", rc == 0 || rc == X_ENOENT);
+        blk_grants[victim.ring_ref].flags &= (uint16_t) ~(GTF_reading | GTF_writing);
+        blk_ring_away(&victim);
+        blk_create(&victim, "victim", 0, &victim_extent, 1);
+        blk_ring(&victim);
+        rc = blk_connect(&victim);
+        check("meddled-connect", rc == 0 || rc == X_EALREADY || rc == X_ENOENT || rc == X_EINVAL || rc == X_EBUSY);
+        if (rounds % 8 == 0)
+            well("meddled");
+    }
+    stop = true;
+    check("meddler-comes-back", vcpu_wait(1, 5000000000));
+    note("%lu rounds, %lu answers, %lu calls beside them\n", (unsigned long)rounds, (unsigned long)answers, (unsigned long)calls_made);
+    control(COLLET_OP_DISK_RECORD, &(struct collet_disk_recording){0});
+    blk_use(0, "elevator");
+    blk_destroy(victim.vbd);
+    blk_ring_away(&victim);
+    victim.sring = NULL;
+    well("meddled");
+}
+
 /* Requests of random fields, all kinds, with whatever grants there are. */
 static void fuzz(void)
 {
@@ -801,7 +893,7 @@ static void fuzz(void)
 static const struct {
     const char *name;
     void (*run)(void);
-} parts[] = {{"grefs", grefs}, {"counts", counts}, {"indices", indices}, {"races", races}, {"ring-pages", ring_pages}, {"ends", ends}, {"children", children}, {"fuzz", fuzz}};
+} parts[] = {{"grefs", grefs}, {"counts", counts}, {"indices", indices}, {"races", races}, {"ring-pages", ring_pages}, {"ends", ends}, {"children", children}, {"fuzz", fuzz}, {"meddled", meddled}};
 
 void kernel_main(void)
 {

@@ -170,6 +170,7 @@ make_machine() {
 # What the kernel has seen on the disks is what was and is in their files. Prints why not.
 judge_disks() {
     local to=$1 disk file when want
+    [ "$kernel" = attack-blk ] && [ "$(grep -c '^(collet) [a-z]*: d0: \|^(collet) d0: ' "$to")" -gt 300 ] && { echo 'the attacker floods the log'; return 1; }
     for ((disk = 0; disk < disk_count; disk++)); do
         file=$out/.run-$$.disk$disk
         for when in before after; do
