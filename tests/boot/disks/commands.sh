@@ -18,7 +18,7 @@ check "and back" c disk sched use disk1 fair
 check "both values are there again" says 'weight=300' c disk get disk1 --vbd "$vbd"
 check "of the disk, too" says 'slice_ns=20ms' c disk get disk1
 
-fio --name=load --filename="$d1" --offset=900M --size=64M --rw=randread --bs=4k --direct=1 --ioengine=libaio --iodepth=8 --thread --runtime=300 --time_based --output=/tmp/fio.out &
+fio --name=load --filename="$d1" --offset=900M --size=64M --rw=randread --bs=4k --direct=1 --ioengine=libaio --iodepth=8 --thread --eta=never --runtime=300 --time_based --output=/tmp/fio.out &
 load=$!
 busy() { c disk stats disk1 --interval 1 --count 1 --json | jq -e '.interval_ns > 0 and .disks[0].requests_per_s.read > 1 and (.vbds[0].latency[] | select(.op == "read" and .phase == "device") | .p50_ns > 0 and .count > 0)'; }
 check "statistics of a second, by phase" within 30 busy
