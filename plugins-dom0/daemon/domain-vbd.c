@@ -33,7 +33,7 @@ void domains_op_vbd_remove(struct domains *d, struct call *call, const char *whi
     struct collet_domain_info info;
     struct domain *domain;
 
-    if (have_vbds(d, call) && domain_find(d, call, which, &domain, &info) == 0 && domain_there(call, which, domain, &info))
+    if (have_vbds(d, call) && domain_find(d, call, which, &domain, &info) == 0 && domain_there(call, which, domain, &info) && (force || domain_hears(call, which, domain)))
         vbds_op_remove(d->s.vbds, call, info.domid, name, force);
 }
 
@@ -91,4 +91,5 @@ void domains_disks_used(struct domains *d)
         if (domain->phase == PHASE_RUNNING && domain->definition != NULL)
             vbds_modules_changed(d->s.vbds, domain->domid, domain->definition);
     vbds_modules_noted(d->s.vbds);
+    domain_event(d, COLLET_PLUGIN_DISK_CHANGED);
 }

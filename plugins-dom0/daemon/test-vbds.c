@@ -514,7 +514,7 @@ static void daemon_start(void)
 {
     static struct vbds_settings settings;
 
-    settings = (struct vbds_settings){.loop = loop, .backend = &backend, .volumes = volumes, .close_ns = 80000000};
+    settings = (struct vbds_settings){.loop = loop, .backend = &backend, .volumes = volumes, .close_ns = 60000000000ull};
     vbds = vbds_create(&settings);
     ck_assert_int_eq(vbds_take_up(vbds), 0);
     settle();
@@ -915,6 +915,7 @@ START_TEST(a_guest_that_holds_on)
     add(3, "root", "disk:disk0:2048+4096");
     of(3, 51712);
     connects();
+    vbds->s.close_ns = 20000000;
     vbds_op_remove(vbds, new_call(), 3, "root", false);
     for (i = 0; i < 1000 && last()->finals == 0; i++)
         loop_step(loop, 2);
