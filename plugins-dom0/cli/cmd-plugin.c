@@ -56,7 +56,7 @@ static void print_place(struct table *t, const json_t *entry, const char *whole,
 
 static void print_values(struct cli *cli, const json_t *values)
 {
-    struct table *t = table_new("Domain, disk>|VCPU, VBD>|Parameter<|Value>|Before>|Why<");
+    struct table *t = table_new("Domain>|VCPU>|Parameter<|Value>|Before>|Why<");
     const json_t *entry;
     size_t i;
 

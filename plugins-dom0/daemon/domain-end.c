@@ -301,6 +301,10 @@ void domains_change(struct domains *d, const struct collet_change *change)
         domains_reconcile(d); /* it may be its domain that has gone */
         if (d->s.vbds != NULL)
             vbds_reconcile(d->s.vbds);
+        domain_event(d, COLLET_PLUGIN_DISK_CHANGED);
+        break;
+    case COLLET_CHANGE_VBD_CREATED:
+        domain_event(d, COLLET_PLUGIN_DISK_CHANGED);
         break;
     case 0:
         if (d->s.vbds != NULL)

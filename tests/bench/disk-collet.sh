@@ -20,7 +20,7 @@ collet create /tmp/guest.ini >/tmp/create.out 2>&1 || { cat /tmp/create.out; exi
 # Asks seldom: what Domain0 itself does is counted, too. Once in the middle of it all: what Domain0 has run, and how many requests there were.
 asked=
 while sleep 10 && collet list >/tmp/list && grep -q guest /tmp/list; do
-    [ -n "$asked" ] || ! grep -q '^batch' /var/log/collet/console/guest.log || { asked=1; grep Domain-0 /tmp/list; collet vbd show guest root | head -20; }
+    [ -n "$asked" ] || ! grep -q '^batch' /var/log/collet/console/guest-guest.log || { asked=1; grep Domain-0 /tmp/list; collet vbd show guest root | head -20; }
 done
-cat /var/log/collet/console/guest.log
+cat /var/log/collet/console/guest-guest.log
 collet disk show disk0

@@ -44,11 +44,11 @@ static const struct row rows[] = {
     {"read-32", false, 32, 3000, NULL},
     {"write-1", true, 1, 1000, NULL},
     {"write-32", true, 32, 3000, NULL},
-    {"fio-read-1", false, 0, 1500, "--rw=randread --bs=4k --ioengine=psync"},
-    {"fio-read-32", false, 0, 4000, "--rw=randread --bs=4k --ioengine=io_uring --iodepth=32 --iodepth_batch_submit=8 --iodepth_batch_complete_min=1"},
-    {"fio-seqread", false, 0, 1500, "--rw=read --bs=64k --ioengine=io_uring --iodepth=4"},
-    {"fio-seqwrite", true, 0, 1500, "--rw=write --bs=64k --ioengine=io_uring --iodepth=4"},
-    {"fio-mixed", true, 0, 3000, "--rw=randrw --rwmixread=70 --bs=4k --ioengine=io_uring --iodepth=8"},
+    {"fio-read-1", false, 0, 500, "--rw=randread --bs=4k --ioengine=psync"},
+    {"fio-read-32", false, 0, 1500, "--rw=randread --bs=4k --ioengine=io_uring --iodepth=32 --iodepth_batch_submit=8 --iodepth_batch_complete_min=1"},
+    {"fio-seqread", false, 0, 400, "--rw=read --bs=64k --ioengine=io_uring --iodepth=4"},
+    {"fio-seqwrite", true, 0, 400, "--rw=write --bs=64k --ioengine=io_uring --iodepth=4"},
+    {"fio-mixed", true, 0, 1000, "--rw=randrw --rwmixread=70 --bs=4k --ioengine=io_uring --iodepth=8"},
 };
 
 static int device = -1;
