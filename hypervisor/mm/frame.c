@@ -158,8 +158,9 @@ int frame_get_type(mfn_t mfn, const struct domain *owner, enum frame_type type)
             if (unlikely(w & FRAME_BUSY)) {
                 if (current_vcpu()->domain != owner)
                     return -EBUSY; /* never wait for another domain's progress */
-                if (irq_enabled())
-                    mm_give_way(); /* even at its end: the one that it waits for may need this pCPU */
+                /* Even at its end: the one that it waits for may need this pCPU. Not for plain memory: there it is a flush, over in a moment, and our caller may hold locks (grant_hold, also in softirqs). */
+                if (type_is_checked(type) && irq_enabled())
+                    mm_give_way();
                 cpu_relax();
                 w = READ_ONCE(f->word);
                 continue;
