@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 #
 # For scripts that make a ramdisk out of single files of large packages: they set $here (this folder), $stage (the ramdisk's root) and $pool (a scratch folder), and source this.
 # A library that a program names (NEEDED) is looked for in the named packages only, never on the host; one that is missing is an error here rather than in the machine.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 #
 # In Domain0, after tools.sh: what a guest writes is what Domain0 reads there, for whole extents, partitions and volumes; read-only; the end; hotplug.
 . /test/disks-lib.sh

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 #
 # In Domain0: two unmodified Debian systems start from their own root disks, are used, are shut down, and leave clean file systems.
 . /test/disks-lib.sh

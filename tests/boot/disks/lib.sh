@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2154,SC2034
 #
 # For scripts that run in Domain0 and test disks; adds to tests/boot/domains/lib.sh: guests with disks, commands typed into them, Domain0's own view of the disks.
 . /test/lib.sh

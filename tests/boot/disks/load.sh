@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 #
 # In Domain0: mixed load of two guests over the same disks, verified, under every module, and with another module every few milliseconds; limits; a recording for the host.
 . /test/disks-lib.sh

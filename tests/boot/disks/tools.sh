@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 #
 # In Domain0, also without a hypervisor: it sees its disks and partitions, and Debian's programs for disks work on them. Leaves the volume group vg with volumes one and two, 256 MiB each.
 . /test/disks-lib.sh

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 #
 # In Domain0: colletd is killed during I/O and in the middle of a handshake, guests are destroyed under load: nothing is lost or left over.
 . /test/disks-lib.sh
