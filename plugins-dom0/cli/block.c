@@ -37,7 +37,8 @@ static int no_such_disk(struct cli *cli, const char *word)
         names[known++] = disks[i].name;
     near = cli_nearest(word, names, known);
     if (count == 0)
-        exit = cli_fail(cli, CLI_NO_SUCH, "ENODEV", "no disk '%s': the hypervisor drives none (it looks for virtio-blk devices at boot; `collet log` tells)", word);
+        exit = cli_fail(cli, CLI_NO_SUCH, "ENODEV", "no disk '%s': the hypervisor drives none (it looks for virtio-blk devices at boot; `collet log` tells)",
+                        word);
     else if (near != NULL)
         exit = cli_fail(cli, CLI_NO_SUCH, "ENODEV", "no disk '%s'; did you mean %s?", word, near);
     else
@@ -120,8 +121,9 @@ json_t *disk_json(const struct collet_disk_info *d)
     set_number(object, "since_ns", d->since_ns);
     set_number(object, "uses", d->uses);
     json_object_set_new(object, "dropped",
-                        d->dropped[0] != 0 ? json_pack("{s:s, s:o, s:I}", "module", d->dropped, "why", cli_json_text(d->dropped_why), "at_ns", (json_int_t)d->dropped_ns)
-                                           : json_null());
+                        d->dropped[0] != 0
+                            ? json_pack("{s:s, s:o, s:I}", "module", d->dropped, "why", cli_json_text(d->dropped_why), "at_ns", (json_int_t)d->dropped_ns)
+                            : json_null());
     json_object_set_new(object, "faults", disk_faults_json(d));
     set_number(object, "watchdog_ns", d->watchdog_ns);
     set_number(object, "queued", d->queued);
@@ -135,9 +137,10 @@ json_t *disk_json(const struct collet_disk_info *d)
     set_number(object, "interrupts", d->interrupts);
     set_number(object, "seek_sectors", d->seek_sectors);
     set_number(object, "busy_ns", d->busy_ns);
-    json_object_set_new(object, "model", d->model[0] != 0 ? json_pack("{s:s, s:I, s:I}", "drive", d->model, "cylinders", (json_int_t)d->model_cylinders, "busy_ns",
-                                                                      (json_int_t)d->model_busy_ns)
-                                                          : json_null());
+    json_object_set_new(
+        object, "model",
+        d->model[0] != 0 ? json_pack("{s:s, s:I, s:I}", "drive", d->model, "cylinders", (json_int_t)d->model_cylinders, "busy_ns", (json_int_t)d->model_busy_ns)
+                         : json_null());
     return object;
 }
 
@@ -298,9 +301,9 @@ json_t *vbd_json(const struct vbd_list *list, const struct collet_vbd_info *v)
 {
     const char *domain = vbd_domain_name(list, v->domid);
     char device[FORMAT_BYTES];
-    json_t *object = json_pack("{s:I, s:s, s:i, s:s?, s:i, s:s, s:s, s:s}", "vbd", (json_int_t)v->vbd, "name", v->name, "domid", (int)v->domid, "domain", domain,
-                               "device_number", (int)v->device, "device", vbd_device_name(device, v->device), "mode", v->flags & COLLET_VBD_READ_ONLY ? "r" : "w", "state",
-                               vbd_state_name(v));
+    json_t *object = json_pack("{s:I, s:s, s:i, s:s?, s:i, s:s, s:s, s:s}", "vbd", (json_int_t)v->vbd, "name", v->name, "domid", (int)v->domid, "domain",
+                               domain, "device_number", (int)v->device, "device", vbd_device_name(device, v->device), "mode",
+                               v->flags & COLLET_VBD_READ_ONLY ? "r" : "w", "state", vbd_state_name(v));
 
     set_flag(object, "shared", v->flags & COLLET_VBD_SHARED);
     set_flag(object, "raw", v->flags & COLLET_VBD_RAW);
@@ -373,9 +376,9 @@ json_t *vbd_latency_json(const struct collet_vbd_info *now, const struct collet_
 
             for (unsigned int i = 0; i < COLLET_LATENCY_BUCKETS; i++)
                 json_array_append_new(array, json_integer((json_int_t)buckets[i]));
-            json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "op", latency_op_names[op], "phase", latency_phase_names[phase], "count",
-                                                  (json_int_t)sum, "p50_ns", percentile_json(buckets, 500), "p90_ns", percentile_json(buckets, 900), "p99_ns",
-                                                  percentile_json(buckets, 990), "p999_ns", percentile_json(buckets, 999), "buckets", array));
+            json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "op", latency_op_names[op], "phase", latency_phase_names[phase],
+                                                  "count", (json_int_t)sum, "p50_ns", percentile_json(buckets, 500), "p90_ns", percentile_json(buckets, 900),
+                                                  "p99_ns", percentile_json(buckets, 990), "p999_ns", percentile_json(buckets, 999), "buckets", array));
         }
     return list;
 }

@@ -19,9 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RECORD_POLL_MS 20
-#define ROOM_DEFAULT   65536ul
-#define RECORDS_CHUNK  512
+#define RECORD_POLL_MS   20
+#define ROOM_DEFAULT     65536ul
+#define RECORDS_CHUNK    512
 #define PROGRESS_COLUMNS 79
 
 struct recorder {
@@ -29,15 +29,15 @@ struct recorder {
     struct collet_disk_record_header header;
     const char *path; /* for sentences */
     int fd;
-    bool regular;        /* can be cut and written again */
-    uint64_t records;    /* written whole */
-    uint64_t requests;   /* ARRIVE among them */
+    bool regular;      /* can be cut and written again */
+    uint64_t records;  /* written whole */
+    uint64_t requests; /* ARRIVE among them */
     uint64_t lost;
-    uint64_t wanted;     /* requests, 0: no end */
-    unsigned int ms;     /* 0: no end */
-    int error;           /* of writing, or 0 */
+    uint64_t wanted; /* requests, 0: no end */
+    unsigned int ms; /* 0: no end */
+    int error;       /* of writing, or 0 */
     bool progress;
-    uint64_t shown;      /* records of the last line of progress, and 1 */
+    uint64_t shown; /* records of the last line of progress, and 1 */
 };
 
 static uint64_t now_ms(void)
@@ -210,8 +210,8 @@ static int begin(struct cli *cli, struct recorder *r, unsigned long room)
     int rc = collet_disk_record(cli->collet, r->disk.disk, (unsigned int)room);
 
     if (rc == -EBUSY)
-        return cli_fail(cli, CLI_FAILED, "EBUSY", "%s is being recorded already; if nobody reads that recording any more, end it: collet disk record %s --stop", r->disk.name,
-                        r->disk.name);
+        return cli_fail(cli, CLI_FAILED, "EBUSY", "%s is being recorded already; if nobody reads that recording any more, end it: collet disk record %s --stop",
+                        r->disk.name, r->disk.name);
     return rc < 0 ? cli_fail_collet(cli, rc, "disk record %s", r->disk.name) : 0;
 }
 
@@ -222,15 +222,17 @@ static int tell(struct cli *cli, const struct recorder *r, const char *path)
     if (!cli->json)
         fprintf(cli->err, "%s: %" PRIu64 " requests in %" PRIu64 " records to %s\n", r->disk.name, r->requests, r->records, r->path);
     if (r->lost != 0)
-        fprintf(cli->err, "collet: %" PRIu64 " records were lost: they came faster than they were taken; decisions cannot be verified from there on (--room N keeps more)\n",
+        fprintf(cli->err,
+                "collet: %" PRIu64
+                " records were lost: they came faster than they were taken; decisions cannot be verified from there on (--room N keeps more)\n",
                 r->lost);
-    cli_result(cli, json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "disk", r->disk.name, "file", path, "requests", (json_int_t)r->requests, "records", (json_int_t)r->records,
-                              "lost", (json_int_t)r->lost, "complete", r->error == 0));
+    cli_result(cli, json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "disk", r->disk.name, "file", path, "requests", (json_int_t)r->requests, "records",
+                              (json_int_t)r->records, "lost", (json_int_t)r->lost, "complete", r->error == 0));
     if (r->error == EPIPE)
         return 0; /* who reads has seen enough */
     if (r->error != 0)
-        return cli_fail(cli, CLI_FAILED, cli_error_name(r->error), "%s: %s; the recording has ended, and the %" PRIu64 " records that were written can be read", r->path,
-                        strerror(r->error), r->records);
+        return cli_fail(cli, CLI_FAILED, cli_error_name(r->error), "%s: %s; the recording has ended, and the %" PRIu64 " records that were written can be read",
+                        r->path, strerror(r->error), r->records);
     return 0;
 }
 

@@ -16,7 +16,7 @@
 /* What a command is about. */
 struct target {
     struct collet_disk_info disk;
-    struct sched_params params; /* .list for free() */
+    struct sched_params params;     /* .list for free() */
     struct collet_disk_value value; /* scope and VBD */
     char vbd_name[VBD_NAME_BYTES];
 };
@@ -106,7 +106,8 @@ static int set_values(struct cli *cli, const struct target *target, struct colle
     int rc = collet_disk_set(cli->collet, target->disk.disk, target->params.module, values, (unsigned int)count, &failed);
 
     if (rc == -ESTALE)
-        return cli_fail(cli, CLI_FAILED, "ESTALE", "another module than %s orders %s since just now; nothing was set", target->params.module, target->disk.name);
+        return cli_fail(cli, CLI_FAILED, "ESTALE", "another module than %s orders %s since just now; nothing was set", target->params.module,
+                        target->disk.name);
     if (rc < 0 && failed < (unsigned int)count)
         return cli_fail_collet(cli, rc, "%s=%" PRIu64 ": nothing was set", values[failed].name, values[failed].value);
     if (rc < 0)

@@ -84,7 +84,7 @@ static double rate(const struct report *r, uint64_t now, uint64_t before)
     return r->seconds > 0 ? (double)(now - before) / r->seconds : 0;
 }
 
-#define GROWN(now, before, field) ((now)->field - ((before) != NULL ? (before)->field : 0))
+#define GROWN(now, before, field)   ((now)->field - ((before) != NULL ? (before)->field : 0))
 #define RATE(r, now, before, field) rate(r, (now)->field, (before) != NULL ? (before)->field : 0)
 
 /* ---- Tables ---- */
@@ -220,24 +220,24 @@ static json_t *stats_disk_json(const struct report *r, const struct collet_disk_
 {
     const struct collet_disk_info *b = disk_before(r, d->disk);
 
-    return json_pack("{s:i, s:s, s:s, s:s?, s:o, s:o, s:o, s:I, s:I, s:I, s:f, s:f, s:i, s:i}", "disk", (int)d->disk, "name", d->name, "module", d->module, "model",
-                     d->model[0] != 0 ? d->model : NULL, "requests", grown_json(r, d->requests, b != NULL ? b->requests : NULL, false), "requests_per_s",
-                     grown_json(r, d->requests, b != NULL ? b->requests : NULL, true), "sectors_done",
-                     grown_json(r, d->sectors_done, b != NULL ? b->sectors_done : NULL, false), "device_requests", (json_int_t)GROWN(d, b, device_requests), "errors",
-                     (json_int_t)GROWN(d, b, errors), "seek_sectors", (json_int_t)GROWN(d, b, seek_sectors), "merged_percent", merged_percent(d, b), "busy_percent",
-                     busy_percent(r, d, b), "queued", (int)d->queued, "issued", (int)d->issued);
+    return json_pack("{s:i, s:s, s:s, s:s?, s:o, s:o, s:o, s:I, s:I, s:I, s:f, s:f, s:i, s:i}", "disk", (int)d->disk, "name", d->name, "module", d->module,
+                     "model", d->model[0] != 0 ? d->model : NULL, "requests", grown_json(r, d->requests, b != NULL ? b->requests : NULL, false),
+                     "requests_per_s", grown_json(r, d->requests, b != NULL ? b->requests : NULL, true), "sectors_done",
+                     grown_json(r, d->sectors_done, b != NULL ? b->sectors_done : NULL, false), "device_requests", (json_int_t)GROWN(d, b, device_requests),
+                     "errors", (json_int_t)GROWN(d, b, errors), "seek_sectors", (json_int_t)GROWN(d, b, seek_sectors), "merged_percent", merged_percent(d, b),
+                     "busy_percent", busy_percent(r, d, b), "queued", (int)d->queued, "issued", (int)d->issued);
 }
 
 static json_t *stats_vbd_json(const struct report *r, const struct collet_vbd_info *v)
 {
     const struct collet_vbd_info *b = vbd_before(r, v->vbd);
 
-    return json_pack("{s:I, s:s, s:i, s:s?, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:o}", "vbd", (json_int_t)v->vbd, "name", v->name, "domid", (int)v->domid, "domain",
-                     vbd_domain_name(&r->now->vbds, v->domid), "requests", grown_json(r, v->requests, b != NULL ? b->requests : NULL, false), "requests_per_s",
-                     grown_json(r, v->requests, b != NULL ? b->requests : NULL, true), "sectors_done",
+    return json_pack("{s:I, s:s, s:i, s:s?, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:o}", "vbd", (json_int_t)v->vbd, "name", v->name, "domid", (int)v->domid,
+                     "domain", vbd_domain_name(&r->now->vbds, v->domid), "requests", grown_json(r, v->requests, b != NULL ? b->requests : NULL, false),
+                     "requests_per_s", grown_json(r, v->requests, b != NULL ? b->requests : NULL, true), "sectors_done",
                      grown_json(r, v->sectors_done, b != NULL ? b->sectors_done : NULL, false), "in_flight", (int)v->in_flight, "throttled",
-                     (json_int_t)GROWN(v, b, throttled), "throttled_ns", (json_int_t)GROWN(v, b, throttled_ns), "refused", (json_int_t)GROWN(v, b, refused), "errors",
-                     (json_int_t)GROWN(v, b, errors), "latency", vbd_latency_json(v, b));
+                     (json_int_t)GROWN(v, b, throttled), "throttled_ns", (json_int_t)GROWN(v, b, throttled_ns), "refused", (json_int_t)GROWN(v, b, refused),
+                     "errors", (json_int_t)GROWN(v, b, errors), "latency", vbd_latency_json(v, b));
 }
 
 static json_t *report_json(const struct report *r)
@@ -251,7 +251,8 @@ static json_t *report_json(const struct report *r)
         if (r->now->on[i] & r->wanted)
             json_array_append_new(vbds, stats_vbd_json(r, &r->now->vbds.vbds[i]));
     return json_pack("{s:I, s:o, s:o, s:o}", "now_ns", (json_int_t)r->now->machine.now_ns, "interval_ns",
-                     r->before != NULL ? json_integer((json_int_t)(r->now->machine.now_ns - r->before->machine.now_ns)) : json_null(), "disks", disks, "vbds", vbds);
+                     r->before != NULL ? json_integer((json_int_t)(r->now->machine.now_ns - r->before->machine.now_ns)) : json_null(), "disks", disks, "vbds",
+                     vbds);
 }
 
 /* ---- The command ---- */

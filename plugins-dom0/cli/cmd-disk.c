@@ -107,10 +107,12 @@ static void print_disk(struct cli *cli, const struct collet_disk_info *d, uint64
 {
     char size[FORMAT_BYTES], flags[128];
 
-    fprintf(cli->out, "%s (%" PRIu32 "): %s, %s%s%s; %s: %s\n", d->name, d->disk, d->driver, format_size(size, d->sectors * 512), d->serial_number[0] != 0 ? ", serial " : "",
-            d->serial_number, "features", disk_flags_text(flags, d->flags));
-    fprintf(cli->out, "%" PRIu64 " sectors; blocks of %" PRIu32 " bytes; takes %" PRIu32 " requests of %" PRIu32 " sectors in %" PRIu32 " segments, %" PRIu32 " queue%s\n", d->sectors,
-            d->sector_bytes, d->depth, d->sectors_max, d->segments_max, d->queues, d->queues == 1 ? "" : "s");
+    fprintf(cli->out, "%s (%" PRIu32 "): %s, %s%s%s; %s: %s\n", d->name, d->disk, d->driver, format_size(size, d->sectors * 512),
+            d->serial_number[0] != 0 ? ", serial " : "", d->serial_number, "features", disk_flags_text(flags, d->flags));
+    fprintf(cli->out,
+            "%" PRIu64 " sectors; blocks of %" PRIu32 " bytes; takes %" PRIu32 " requests of %" PRIu32 " sectors in %" PRIu32 " segments, %" PRIu32
+            " queue%s\n",
+            d->sectors, d->sector_bytes, d->depth, d->sectors_max, d->segments_max, d->queues, d->queues == 1 ? "" : "s");
     print_module(cli, d, now_ns);
     if (d->model[0] != 0)
         fprintf(cli->out, "model %s: moved over %" PRIu64 " cylinders, busy %.1f s\n", d->model, d->model_cylinders, (double)d->model_busy_ns / 1e9);
@@ -144,10 +146,11 @@ static json_t *show_params(struct cli *cli, const struct collet_disk_info *d, co
         table_cell(t, "%s", sched_value_format(text, param, param->initial));
         table_cell(t, "%s", disk_scopes_text(param->scopes));
         table_cell(t, "%s", param->help);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:b, s:b, s:o}", "name", param->name, "type", sched_type_name(param->type), "value",
-                                              known ? json_integer((json_int_t)v.value) : json_null(), "minimum", (json_int_t)param->minimum, "maximum",
-                                              (json_int_t)param->maximum, "initial", (json_int_t)param->initial, "for_disk", param->scopes & COLLET_DISK_SCOPE_DISK,
-                                              "for_vbd", param->scopes & COLLET_DISK_SCOPE_VBD, "help", cli_json_text(param->help)));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:b, s:b, s:o}", "name", param->name, "type", sched_type_name(param->type), "value",
+                                        known ? json_integer((json_int_t)v.value) : json_null(), "minimum", (json_int_t)param->minimum, "maximum",
+                                        (json_int_t)param->maximum, "initial", (json_int_t)param->initial, "for_disk", param->scopes & COLLET_DISK_SCOPE_DISK,
+                                        "for_vbd", param->scopes & COLLET_DISK_SCOPE_VBD, "help", cli_json_text(param->help)));
     }
     if (!cli->json)
         fputs("\nParameters; the value is that of VBDs that have none of their own:\n", cli->out);
@@ -182,7 +185,8 @@ static json_t *show_vbds(struct cli *cli, const struct collet_disk_info *d, cons
                 continue;
             json_object_set_new(settings, value.name, json_integer((json_int_t)value.value));
             if (used < sizeof(values))
-                used += (size_t)snprintf(values + used, sizeof(values) - used, "%s%s=%s", used != 0 ? " " : "", value.name, sched_value_format(text, &p->list[i], value.value));
+                used += (size_t)snprintf(values + used, sizeof(values) - used, "%s%s=%s", used != 0 ? " " : "", value.name,
+                                         sched_value_format(text, &p->list[i], value.value));
         }
         table_cell(t, "%s", vbd_name(name, &all, v));
         table_cell(t, "%" PRIu32, v->vbd);
@@ -258,7 +262,8 @@ static int disk_sched_list_run(struct cli *cli, const struct cli_args *args)
         table_cell(t, "%" PRIu32, m->active);
         table_cell(t, "%" PRIu32, m->params);
         table_cell(t, "%s", m->summary);
-        json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:o}", "name", m->name, "disks", (int)m->active, "params", (int)m->params, "summary", cli_json_text(m->summary)));
+        json_array_append_new(
+            list, json_pack("{s:s, s:i, s:i, s:o}", "name", m->name, "disks", (int)m->active, "params", (int)m->params, "summary", cli_json_text(m->summary)));
     }
     table_end(t, cli->json ? NULL : cli->out, NULL);
     cli_result(cli, json_pack("{s:o}", "modules", list));
@@ -322,8 +327,8 @@ static int disk_model_run(struct cli *cli, const struct cli_args *args)
     rc = collet_disk_model(cli->collet, before.disk, none ? NULL : args->words[1]);
     if (rc == -ENOENT) {
         near = cli_nearest(args->words[1], drives, 2);
-        return cli_fail(cli, CLI_NO_SUCH, "ENOENT", "no model of a drive '%s'; %s%s%s", args->words[1], near != NULL ? "did you mean " : "there is hp97560, or none",
-                        near != NULL ? near : "", near != NULL ? "?" : "");
+        return cli_fail(cli, CLI_NO_SUCH, "ENOENT", "no model of a drive '%s'; %s%s%s", args->words[1],
+                        near != NULL ? "did you mean " : "there is hp97560, or none", near != NULL ? near : "", near != NULL ? "?" : "");
     }
     if (rc == 0)
         rc = collet_disk_info(cli->collet, before.disk, &after);
@@ -340,7 +345,8 @@ const struct cli_command cmd_disk_model = {
     .name = "disk model",
     .arguments = "DISK DRIVE",
     .summary = "Delay a disk's completions as a drive that seeks would, or no more",
-    .description = "DRIVE is hp97560, or none. Requests that the device has end first. An emulated disk does not seek, so that modules cannot\nbe compared on it; on the modelled one they can.",
+    .description = "DRIVE is hp97560, or none. Requests that the device has end first. An emulated disk does not seek, so that modules cannot\nbe compared on "
+                   "it; on the modelled one they can.",
     .examples = "  collet disk model disk0 hp97560\n  collet disk model disk0 none",
     .complete = "disks drives none",
     .least = 2,

@@ -122,8 +122,8 @@ static void print_counts(struct cli *cli, const struct collet_vbd_info *v)
     }
     fputc('\n', cli->out);
     table_end(t, cli->out, NULL);
-    fprintf(cli->out, "in flight %" PRIu32 ", refused %" PRIu64 ", device errors %" PRIu64 ", events from the guest %" PRIu64 ", to it %" PRIu64 "\n", v->in_flight, v->refused,
-            v->errors, v->notifies, v->events);
+    fprintf(cli->out, "in flight %" PRIu32 ", refused %" PRIu64 ", device errors %" PRIu64 ", events from the guest %" PRIu64 ", to it %" PRIu64 "\n",
+            v->in_flight, v->refused, v->errors, v->notifies, v->events);
 }
 
 static void print_latencies(struct cli *cli, const struct collet_vbd_info *v)
@@ -175,8 +175,9 @@ static void print_vbd(struct cli *cli, const struct vbd_list *list, const struct
 {
     char name[VBD_NAME_BYTES], device[FORMAT_BYTES], size[FORMAT_BYTES], flags[128];
 
-    fprintf(cli->out, "%s (%" PRIu32 "): %s, %s, %s, %s; features: %s\n", vbd_name(name, list, v), v->vbd, vbd_device_name(device, v->device), format_size(size, v->sectors * 512),
-            mode_text(v), vbd_state_name(v), disk_flags_text(flags, v->disk_flags & (COLLET_DISK_CAN_FLUSH | COLLET_DISK_CAN_DISCARD | COLLET_DISK_CAN_WRITE_ZEROES)));
+    fprintf(cli->out, "%s (%" PRIu32 "): %s, %s, %s, %s; features: %s\n", vbd_name(name, list, v), v->vbd, vbd_device_name(device, v->device),
+            format_size(size, v->sectors * 512), mode_text(v), vbd_state_name(v),
+            disk_flags_text(flags, v->disk_flags & (COLLET_DISK_CAN_FLUSH | COLLET_DISK_CAN_DISCARD | COLLET_DISK_CAN_WRITE_ZEROES)));
     if (v->flags & COLLET_VBD_BROKEN)
         fprintf(cli->out, "broken: %s\n", v->broken_why);
     print_limits(cli, v);

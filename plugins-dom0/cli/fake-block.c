@@ -108,9 +108,9 @@ int collet_disk_find(struct collet *c, const char *word, struct collet_disk_info
 
 int collet_disk_module_list(struct collet *c, struct collet_sched_module **modules)
 {
-    static const struct collet_sched_module known[] = {
-        { "elevator", "C-LOOK with merging", 0, 1 }, { "fifo", "in order of arrival", 0, 0 }, { "fair", "proportional share", 2, 1 }
-    };
+    static const struct collet_sched_module known[] = { { "elevator", "C-LOOK with merging", 0, 1 },
+                                                        { "fifo", "in order of arrival", 0, 0 },
+                                                        { "fair", "proportional share", 2, 1 } };
 
     (void)c;
     *modules = copy(known, sizeof(known));

@@ -28,7 +28,7 @@ static void teardown(void)
     run_end();
 }
 
-#define said_has(text) ck_assert_msg(strstr(said, text) != NULL, "%s", said)
+#define said_has(text)      ck_assert_msg(strstr(said, text) != NULL, "%s", said)
 #define complained_of(text) ck_assert_msg(strstr(complained, text) != NULL, "%s", complained)
 
 START_TEST(disks_are_listed)
@@ -198,7 +198,10 @@ START_TEST(device_numbers_have_names)
     static const struct {
         uint32_t device;
         const char *name;
-    } cases[] = { { 51712, "xvda" }, { 51713, "xvda1" }, { 51728, "xvdb" }, { 51952, "xvdp" }, { (1u << 28) | 16 << 8, "xvdq" }, { (1u << 28) | 26 << 8 | 3, "xvdaa3" }, { 2049, "2049" } };
+    } cases[] = {
+        { 51712, "xvda" }, { 51713, "xvda1" }, { 51728, "xvdb" }, { 51952, "xvdp" }, { (1u << 28) | 16 << 8, "xvdq" }, { (1u << 28) | 26 << 8 | 3, "xvdaa3" },
+        { 2049, "2049" }
+    };
     char text[FORMAT_BYTES];
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
@@ -213,7 +216,8 @@ static void records_make(int count)
 {
     fake.disk_record_count = count;
     for (int i = 0; i < count; i++)
-        fake.disk_records[i] = (struct collet_disk_record){ .time_ns = (uint64_t)i, .serial = (uint64_t)i, .kind = i % 3 == 0 ? COLLET_DISK_ARRIVE : COLLET_DISK_DECIDE };
+        fake.disk_records[i] =
+            (struct collet_disk_record){ .time_ns = (uint64_t)i, .serial = (uint64_t)i, .kind = i % 3 == 0 ? COLLET_DISK_ARRIVE : COLLET_DISK_DECIDE };
 }
 
 /* The file is whole: so many records as the header says, in order. */
