@@ -228,23 +228,28 @@ static const struct vbd_extent *extent_at(const struct vbd *vbd, uint64_t sector
     return &vbd->extents[low];
 }
 
-/* The segments from io->at on that make up so many sectors, and how many they are; one that reaches further is cut in two. */
+/* The segments from io->at on that make up so many sectors, and how many they are. One that reaches further ends here for now: io->rest is the next piece's first. */
 static uint32_t segments_for(struct block_io *io, uint32_t sectors)
 {
-    uint32_t bytes = sectors << SECTOR_SHIFT, i = io->at;
+    uint32_t bytes = sectors << SECTOR_SHIFT, i = io->at, more;
 
-    while (bytes > 0) {
-        struct blkdev_segment *s = &io->segment[i++];
-
-        if (s->bytes > bytes) {
-            memmove(s + 2, s + 1, (io->segments - i) * sizeof(*s));
-            s[1] = (struct blkdev_segment){.maddr = s->maddr + bytes, .bytes = s->bytes - bytes};
-            s->bytes = bytes;
-            io->segments++;
-        }
-        bytes -= s->bytes;
+    while (bytes > io->segment[i].bytes)
+        bytes -= io->segment[i++].bytes;
+    more = io->segment[i].bytes - bytes;
+    if (more != 0) {
+        io->rest = (struct blkdev_segment){.maddr = io->segment[i].maddr + bytes, .bytes = more};
+        io->segment[i].bytes = bytes;
     }
-    return i - io->at;
+    return i + 1 - io->at;
+}
+
+/* The piece before this one has ended: its last segment may have been cut. */
+static void segments_join(struct block_io *io)
+{
+    if (io->rest.bytes == 0)
+        return;
+    io->segment[--io->at] = io->rest;
+    io->rest.bytes = 0;
 }
 
 static void piece_send(struct block_io *io, struct disk_stream *stream, uint64_t now_ns)
@@ -288,6 +293,14 @@ static uint64_t device_limit(const struct block_io *io, const struct blkdev *dev
     return there - there % block;
 }
 
+/* As much as the device discards at once, in whole blocks of the VBD. */
+static uint64_t discard_limit(const struct vbd *vbd, const struct blkdev *dev, uint64_t sectors)
+{
+    uint32_t most = max(dev->discard_sectors_max, vbd->block_sectors);
+
+    return min(sectors, (uint64_t)(most - most % vbd->block_sectors));
+}
+
 /* False: the device cannot do it. */
 static bool piece_data(struct block_io *io, uint64_t now_ns)
 {
@@ -297,9 +310,10 @@ static bool piece_data(struct block_io *io, uint64_t now_ns)
     struct block_request *piece = &io->piece;
 
     if (io->op == BLK_DISCARD) {
-        sectors = min(sectors, (uint64_t)max(dev->discard_sectors_max, io->vbd->block_sectors));
+        sectors = discard_limit(io->vbd, dev, sectors);
         piece->dev.segment_count = 0;
     } else {
+        segments_join(io);
         sectors = device_limit(io, dev, sectors);
         if (unlikely(sectors == 0)) {
             io->failed = true;
@@ -323,40 +337,28 @@ static bool piece_data(struct block_io *io, uint64_t now_ns)
 static bool io_go_on(struct block_io *io, uint64_t now_ns)
 {
     uint32_t streams = io->vbd->stream_count;
+    bool data;
 
     if (io->failed)
         return false;
-    if (io->stage == IO_FLUSH_BEFORE) {
-        if (io->stream < streams) {
-            piece_flush(io, now_ns);
-            return true;
-        }
+    if (io->stage == IO_FLUSH_BEFORE && io->stream >= streams)
         io->stage = IO_DATA;
-    }
-    if (io->stage == IO_DATA) {
-        if (io->left > 0)
-            return piece_data(io, now_ns);
+    if (io->stage == IO_DATA && io->left == 0) {
         if (!io->barrier || io->op == BLKDEV_FLUSH)
             return false;
         io->stage = IO_FLUSH_AFTER;
         io->stream = 0;
     }
-    if (io->stream >= streams)
+    data = io->stage == IO_DATA;
+    if (!data && io->stream >= streams)
         return false;
+    io->failed = io->vbd->closing; /* what is not with a disk yet is dropped */
+    if (io->failed)
+        return false;
+    if (data)
+        return piece_data(io, now_ns);
     piece_flush(io, now_ns);
     return true;
-}
-
-/* A barrier that is alone now. */
-static void barrier_try(struct vbd *vbd, uint64_t now_ns)
-{
-    struct block_io *io = vbd->ring.barrier;
-
-    if (io != NULL && vbd->in_flight == 1 && io->took_ns == 0) {
-        io->took_ns = now_ns;
-        if (!io_go_on(io, now_ns))
-            BUG_ON(true); /* it begins with a flush, and a VBD has a disk */
-    }
 }
 
 static void histogram_add(uint64_t *buckets, uint64_t from_ns, uint64_t to_ns)
@@ -384,6 +386,20 @@ static void io_end(struct vbd *vbd, struct block_io *io)
         vbd->ring.barrier = NULL;
     vbd->in_flight--;
     io_free(vbd, io);
+}
+
+/* A barrier that is alone now. */
+static void barrier_try(struct vbd *vbd, uint64_t now_ns)
+{
+    struct block_io *io = vbd->ring.barrier;
+
+    if (io != NULL && vbd->in_flight == 1 && io->took_ns == 0) {
+        io->took_ns = now_ns;
+        if (io_go_on(io, now_ns))
+            return;
+        io->issue_ns = io->piece.end_ns = now_ns; /* out of service meanwhile */
+        io_end(vbd, io);
+    }
 }
 
 /* A disk has done what it was asked. Context: softirq, no lock held. */
@@ -452,6 +468,7 @@ static void ring_take_one(struct vbd *vbd, uint64_t now_ns)
     io->stream = 0;
     io->failed = false;
     io->barrier = false;
+    io->rest.bytes = 0;
     io->issue_ns = 0;
     io->took_ns = now_ns;
     io->piece.ring_ns = vbd->seen_ns != 0 ? vbd->seen_ns : now_ns;
@@ -463,7 +480,7 @@ static void ring_take_one(struct vbd *vbd, uint64_t now_ns)
     vbd->in_flight++;
     if (vbd->requests_per_s != 0)
         vbd->requests_left -= (int64_t)NS_PER_S;
-    if (vbd->bytes_per_s != 0)
+    if (vbd->bytes_per_s != 0 && io->op != BLK_DISCARD) /* which moves none, and may be of any size */
         vbd->bytes_left -= (int64_t)((uint64_t)io->sectors << SECTOR_SHIFT) * (int64_t)NS_PER_S;
     io->stage = io->barrier || io->op == BLKDEV_FLUSH ? IO_FLUSH_BEFORE : IO_DATA;
     if (io->barrier) {
@@ -476,16 +493,25 @@ static void ring_take_one(struct vbd *vbd, uint64_t now_ns)
     }
 }
 
-/* Refill what the limits allow, at most a tenth of a second's worth. 0: it may go on; else when. */
+/* What is left of a limit after so much time: at most a tenth of a second's worth, and never less than one of `least`. Scaled by NS_PER_S; a limit too high for that is as good as none. */
+static int64_t limit_refill(int64_t left, uint64_t per_s, uint64_t passed_ns, uint64_t least)
+{
+    int64_t most = (int64_t)(min(max(per_s / 10, least), (uint64_t)INT64_MAX / 2 / NS_PER_S) * NS_PER_S);
+    unsigned __int128 more = (unsigned __int128)passed_ns * per_s;
+
+    return left >= most || more >= (uint64_t)most - (uint64_t)left ? most : left + (int64_t)more;
+}
+
+/* 0: it may go on; else when. */
 static uint64_t limit_until(struct vbd *vbd, uint64_t now_ns)
 {
-    uint64_t passed = min(now_ns - vbd->filled_ns, (uint64_t)NS_PER_S), wait = 0;
+    uint64_t passed = now_ns - vbd->filled_ns, wait = 0;
 
     if (vbd->requests_per_s == 0 && vbd->bytes_per_s == 0)
         return 0;
     vbd->filled_ns = now_ns;
-    vbd->requests_left = min(vbd->requests_left + (int64_t)(passed * vbd->requests_per_s), (int64_t)(max(vbd->requests_per_s / 10, 1ul) * NS_PER_S));
-    vbd->bytes_left = min(vbd->bytes_left + (int64_t)(passed * vbd->bytes_per_s), (int64_t)(max(vbd->bytes_per_s / 10, 512ul) * NS_PER_S));
+    vbd->requests_left = limit_refill(vbd->requests_left, vbd->requests_per_s, passed, 1);
+    vbd->bytes_left = limit_refill(vbd->bytes_left, vbd->bytes_per_s, passed, BLK_SECTOR_BYTES);
     if (vbd->requests_per_s != 0 && vbd->requests_left <= 0)
         wait = (uint64_t)-vbd->requests_left / vbd->requests_per_s + 1;
     if (vbd->bytes_per_s != 0 && vbd->bytes_left <= 0)
@@ -568,13 +594,14 @@ static enum ring_state ring_take_locked(struct vbd *vbd, uint32_t most)
             ring_break(vbd, "its producer index is beyond the ring");
             return RING_WAITS;
         }
-        if (now_ns == 0) {
+        if (now_ns == 0)
             now_ns = clock_now_ns();
-            if (vbd->seen_ns == 0)
-                vbd->seen_ns = now_ns;
-            if (disks_room(vbd) == 0)
-                return vbd->in_flight > 0 ? RING_WAITS : RING_MORE; /* the end of one of its own gives it its turn; else it stays in the line */
+        if (vbd->seen_ns == 0 || (int32_t)(vbd->ring.taken - vbd->seen_until) >= 0) {
+            vbd->seen_ns = now_ns;
+            vbd->seen_until = vbd->ring.taken + there;
         }
+        if (disks_room(vbd) == 0)
+            return vbd->in_flight > 0 ? RING_WAITS : RING_MORE; /* the end of one of its own gives it its turn; else it stays in the line */
         for (; there > 0 && most > 0 && vbd->ring.free != 0 && vbd->ring.barrier == NULL; there--, most--) {
             if (limited(vbd, now_ns))
                 return RING_WAITS;

@@ -249,9 +249,10 @@ static void end_one(struct disk *disk, uint32_t at, int status)
         serve(disk, r);
     r->done(r, status);
 }
+static bool issued; /* all are with the device: none can be taken back */
 void disk_cancel(struct disk_stream *s)
 {
-    for (uint32_t i = s->disk->queued; i-- > 0;)
+    for (uint32_t i = issued ? 0 : s->disk->queued; i-- > 0;)
         if (s->disk->of[i] == s)
             end_one(s->disk, i, -EIO);
 }
@@ -365,7 +366,7 @@ static void setup(void)
     now = 1000000;
     raised = asked = answered = 0;
     bound = NULL;
-    lazy = false;
+    lazy = issued = false;
     block_init();
 }
 
@@ -677,6 +678,32 @@ START_TEST(device_limits_cut_requests)
 }
 END_TEST
 
+/* As many cuts as there can be: each piece begins and ends within a segment. */
+START_TEST(requests_in_many_pieces)
+{
+    struct blkif_request_segment *s = (struct blkif_request_segment *)memory[40];
+    blkif_request_indirect_t *i;
+
+    (void)connected(0);
+    for (uint32_t most = 1; most < 8; most++) {
+        disks[0].dev.sectors_max = disks[1].dev.sectors_max = most;
+        memset(memory[1], 0, 32 * 4096);
+        for (uint32_t n = 0; n < 32; n++)
+            s[n] = (struct blkif_request_segment){.gref = FIRST_REF + 1 + n, .first_sect = n % 3, .last_sect = 7};
+        i = (blkif_request_indirect_t *)ask(BLKIF_OP_INDIRECT, 0);
+        i->indirect_op = BLKIF_OP_READ;
+        i->nr_segments = 32;
+        i->id = 77;
+        i->sector_number = 100;
+        i->indirect_grefs[0] = FIRST_REF + 40;
+        ck_assert_int_eq(one((blkif_request_t *)i), BLKIF_RSP_OKAY);
+        for (uint32_t n = 0, at = 100; n < 32; n++)
+            for (uint32_t sector = n % 3; sector < 8; sector++, at++)
+                ck_assert_uint_eq(memory[1 + n][sector * 512], at < 300 ? (1000 + at) % 97 : 100 + (at - 300) % 97);
+    }
+}
+END_TEST
+
 START_TEST(limits_hold)
 {
     uint32_t vbd = connected(0);
@@ -711,6 +738,102 @@ START_TEST(limits_hold)
     ck_assert_uint_lt(now - start, 2200000000ull);
     ck_assert_int_eq(vbd_info(vbd, UINT32_MAX, &info), 0);
     ck_assert_uint_gt(info.throttled, 10);
+}
+END_TEST
+
+/* So many reads of eight pages, one after the other. */
+static uint64_t time_of_reads(uint32_t count)
+{
+    struct vbd *v = list_first_entry(&vbds, struct vbd, link);
+    uint64_t start = now;
+
+    for (uint32_t n = 0; n < count; n++) {
+        blkif_request_t *r = ask(BLKIF_OP_READ, 0);
+
+        for (uint32_t i = 1; i <= 8; i++)
+            segment(r, i, 0, 7);
+        kick();
+        while (ring->rsp_prod == answered) {
+            ck_assert(v->limit_timer.armed);
+            now = max(now, v->limit_timer.deadline_ns);
+            v->limit_timer.armed = false;
+            v->limit_timer.handler(v->limit_timer.arg);
+            run();
+        }
+        ck_assert_int_eq(answer(), BLKIF_RSP_OKAY);
+    }
+    return now - start;
+}
+
+START_TEST(limits_far_below_and_above)
+{
+    uint32_t vbd = connected(0);
+    struct collet_vbd_limits limits = {.vbd = vbd, .bytes_per_s = 1024};
+    blkif_request_discard_t *d;
+    uint64_t ns;
+
+    /* 32 seconds for each of these, and the next waits for it. */
+    ck_assert_int_eq(vbd_limits(&limits), 0);
+    ns = time_of_reads(4);
+    ck_assert_uint_gt(ns, 95 * NS_PER_S);
+    ck_assert_uint_lt(ns, 98 * NS_PER_S);
+    limits.bytes_per_s = 1ull << 32;
+    ck_assert_int_eq(vbd_limits(&limits), 0);
+    ck_assert_uint_lt(time_of_reads(4), NS_PER_S);
+    now += 20 * NS_PER_S;
+    ck_assert_uint_lt(time_of_reads(4), NS_PER_S);
+    limits.bytes_per_s = 1024;
+    ck_assert_int_eq(vbd_limits(&limits), 0);
+    now += NS_PER_S;
+    d = (blkif_request_discard_t *)ask(BLKIF_OP_DISCARD, 0);
+    d->nr_sectors = 1000;
+    ck_assert_int_eq(one((blkif_request_t *)d), BLKIF_RSP_OKAY);
+    ck_assert_uint_lt(time_of_reads(1), NS_PER_S);
+}
+END_TEST
+
+/* What the guest puts in later has not been there for long, though its ring is never seen empty. */
+START_TEST(time_in_the_ring)
+{
+    uint32_t vbd = connected(0);
+    struct collet_vbd_info info;
+
+    lazy = true;
+    for (uint32_t n = 0; n < 2000; n++) {
+        while (asked - answered < RING_SLOTS)
+            segment(ask(BLKIF_OP_READ, 0), 1, 0, 0);
+        kick();
+        end_one(&disks[0], 0, 0);
+        run();
+        while (ring->rsp_prod != answered)
+            (void)answer();
+    }
+    ck_assert_int_eq(vbd_info(vbd, UINT32_MAX, &info), 0);
+    for (uint32_t i = 8; i < COLLET_LATENCY_BUCKETS; i++)
+        ck_assert_uint_eq(info.latency[0][COLLET_PHASE_RING][i], 0);
+    lazy = false;
+}
+END_TEST
+
+/* Out of service: what the device has is waited for, but no further piece of it goes there. */
+START_TEST(end_sends_nothing_more)
+{
+    uint32_t vbd = connected(0);
+    blkif_request_discard_t *d;
+    blkif_request_t *r;
+
+    lazy = issued = true;
+    d = (blkif_request_discard_t *)ask(BLKIF_OP_DISCARD, 0);
+    d->nr_sectors = 300;
+    r = ask(BLKIF_OP_WRITE_BARRIER, 0);
+    segment(r, 1, 0, 7);
+    kick();
+    ck_assert_uint_eq(disks[0].queued, 1);
+    ck_assert_int_eq(vbd_destroy(vbd), -EINTR);
+    end_one(&disks[0], 0, 0);
+    ck_assert_uint_eq(disks[0].queued + disks[1].queued, 0);
+    ck_assert_int_eq(vbd_destroy(vbd), 0);
+    ck_assert_uint_eq(disks[0].flushes, 0);
 }
 END_TEST
 
@@ -750,8 +873,12 @@ Suite *suite_vbd(void)
     tcase_add_test(c, who_may_have_what);
     tcase_add_test(c, device_error_reaches_its_guest);
     tcase_add_test(c, device_limits_cut_requests);
+    tcase_add_test(c, requests_in_many_pieces);
     tcase_add_test(c, limits_hold);
+    tcase_add_test(c, limits_far_below_and_above);
+    tcase_add_test(c, time_in_the_ring);
     tcase_add_test(c, end_with_requests_under_way);
+    tcase_add_test(c, end_sends_nothing_more);
     suite_add_tcase(s, c);
     return s;
 }

@@ -43,7 +43,8 @@ struct block_io {
     uint16_t stream;         /* flush: the next one */
     uint16_t segments, at;   /* segments; the first that is not done */
     uint32_t held;           /* grants */
-    struct blkdev_segment segment[SEGMENTS_MAX + 1]; /* one more: a piece may end within one */
+    struct blkdev_segment segment[SEGMENTS_MAX];
+    struct blkdev_segment rest; /* of the segment within which the piece ends; bytes 0: it ends with one */
     struct {
         grant_ref_t ref;
         uint32_t mfn;
@@ -85,7 +86,8 @@ struct vbd {
     struct event_sink sink;
     struct vbd_ring ring;
     uint32_t in_flight;
-    uint64_t seen_ns;          /* since when there is something in the ring that was not taken; 0: nothing known */
+    uint64_t seen_ns;          /* since when what is in the ring before seen_until is known to be there; 0: nothing known */
+    RING_IDX seen_until;
     struct timer limit_timer;
     uint64_t requests_per_s, bytes_per_s;
     int64_t requests_left, bytes_left; /* of the limits, scaled by NS_PER_S; may go below 0 once */
