@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The power fails: no flush that was acknowledged may be lost. A tiny kernel (tests/boot/kernels/blk-cut.c) writes numbered blocks with flushes and barriers and says how far it is; QEMU is killed
-# (SIGKILL) at a random moment; another boot looks at the disk. One line "ok power-cut" or "not ok power-cut: why", then "N passed, N failed". Logs: build/kernels/log/cut-*.log.
+# (SIGKILL) at a random moment; another boot looks at the disk. One line "ok power-cut" or "not ok power-cut: why", then "N passed, N failed". After a failure: build/kernels/log/cut-*.log.
 #
 #   power-cut.sh [--cuts N] [--seed N]
 #
@@ -36,12 +36,12 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 
 fail() {
+    mkdir -p "$log" && cp "$work"/cut-*.log "$log/" 2> /dev/null
     echo "not ok power-cut: $*"
     echo "0 passed, 1 failed"
     exit 1
 }
 
-mkdir -p "$log"
 ${CC:-cc} -std=gnu11 -O2 -Wall -Wextra -o "$work/cut-disk" tests/boot/disks/cut-disk.c || exit 2
 truncate -s 8M "$work/image"
 RANDOM=$seed
@@ -49,6 +49,7 @@ echo "# seed $seed"
 
 # boot LOG NUMBER KERNEL-WORDS: a disk and a machine, running.
 boot() {
+    : > "$1" # not the former one's words
     "$work/cut-disk" "$work/image" "$work/socket" "$2" > "$work/disk.log" &
     server=$!
     while [ ! -S "$work/socket" ]; do sleep 0.01; done
@@ -58,8 +59,8 @@ boot() {
     machine=$!
 }
 
-acknowledged() {
-    tr -d '\r' < "$1" | sed -n 's/^\[t\] acknowledged \([0-9]*\)$/\1/p' | tail -n 1
+acknowledged() { # in whole lines: the last one may have been cut, too
+    sed -n 's/^\[t\] acknowledged \([0-9]*\)\r$/\1/p' "$1" | tail -n 1
 }
 
 gone() { # until both are
@@ -72,28 +73,28 @@ gone() { # until both are
 total=0
 lost_sectors=0
 for ((cut = 1; cut <= cuts; cut++)); do
-    run=$log/cut-run.log
+    run=$work/cut-run.log
     boot "$run" $((seed + cut)) "seed=$cut"
     for ((i = 0; i < 300; i++)); do # until it writes; then a while
         grep -q 'acknowledged 2' "$run" && break
-        kill -0 "$machine" 2> /dev/null || fail "cut $cut: the machine went by itself; $run"
+        kill -0 "$machine" 2> /dev/null || fail "cut $cut: the machine went by itself"
         sleep 0.05
     done
-    [ $i -lt 300 ] || fail "cut $cut: nothing was acknowledged; $run"
+    [ $i -lt 300 ] || fail "cut $cut: nothing was acknowledged"
     sleep "0.$(printf %03d $((RANDOM % 700)))"
     kill -9 "$machine"
     gone
     far=$(acknowledged "$run")
     lost=$(sed -n 's/.*sectors-lost \([0-9]*\).*/\1/p' "$work/disk.log")
-    boot "$log/cut-look.log" 1 "seed=$cut verify=$far quiet=1"
+    boot "$work/cut-look.log" 1 "seed=$cut verify=$far quiet=1"
     for ((i = 0; i < 600; i++)); do
         kill -0 "$machine" 2> /dev/null || break
         sleep 0.05
     done
     kill -9 "$machine" 2> /dev/null
     gone
-    grep -q "\[t\] verified $far, " "$log/cut-look.log" && ! grep -q '\[t\] FAIL' "$log/cut-look.log" ||
-        fail "cut $cut of seed $seed, after flush $far: $(grep -m1 '\[t\] FAIL' "$log/cut-look.log" | tr -d '\r')"
+    grep -q "\[t\] verified $far, " "$work/cut-look.log" && ! grep -q '\[t\] FAIL' "$work/cut-look.log" ||
+        fail "cut $cut of seed $seed, after flush $far: $(grep -m1 '\[t\] FAIL' "$work/cut-look.log" | tr -d '\r')"
     total=$((total + far))
     lost_sectors=$((lost_sectors + lost))
 done
