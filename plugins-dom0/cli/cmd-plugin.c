@@ -48,7 +48,7 @@ static void print_place(struct table *t, const json_t *entry, const char *whole,
         table_cell(t, "%s%" PRIu64, strcmp(whole, "disk") == 0 ? "disk" : "", client_number(entry, whole));
     else
         table_cell(t, "-");
-    if (json_is_integer(number) && json_integer_value(number) >= 0)
+    if (json_is_integer(number) && json_integer_value(number) >= 0 && json_integer_value(number) < (json_int_t)COLLET_VCPU_ALL)
         table_cell(t, "%" JSON_INTEGER_FORMAT, json_integer_value(number));
     else
         table_cell(t, "-");
