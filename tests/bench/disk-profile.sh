@@ -43,4 +43,4 @@ trap 'rm -f "$one" "$other"' EXIT
 profile "$1" "$2" >"$one"
 profile "$3" "$2" >"$other"
 echo "# more on $1 than on $3, instructions a request"
-LC_ALL=C join -a 1 -a 2 -e 0 -o 0,1.2,2.2 "$one" "$other" | awk '{ d = $2 - $3; if (d >= 5 || d <= -5) printf "%9.1f  (%.1f, %.1f)  %s\n", d, $2, $3, $1 }' | sort -rn
+LC_ALL=C join -a 1 -a 2 -e 0 -o 0,1.2,2.2 "$one" "$other" | awk -v least="${ALL:+0}" 'BEGIN { if (least == "") least = 5 } { d = $2 - $3; if (d >= least || d <= -least) printf "%9.1f  (%.1f, %.1f)  %s\n", d, $2, $3, $1 }' | sort -rn

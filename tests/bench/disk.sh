@@ -146,13 +146,18 @@ rows_of() { # system
                 row = name[i]
                 if (sub(/\/second$/, "", row)) {
                     n = requests[i] - requests[i - 1]
-                    printf "%s %.0f %.0f %.0f %.0f %d\n", row, (all[i] - all[i - 1]) / n, (user[i] - user[i - 1]) / n, (kernel[i] - kernel[i - 1]) / n, (hypervisor[i] - hypervisor[i - 1]) / n, i
+                    order[++rows] = row
+                    line[row] = sprintf("%s %.0f %.0f %.0f %.0f %d\n", row, (all[i] - all[i - 1]) / n, (user[i] - user[i - 1]) / n, (kernel[i] - kernel[i - 1]) / n, (hypervisor[i] - hypervisor[i - 1]) / n, i)
                 } else if (row !~ /\//) {
                     if (!(row in of)) order[++rows] = row
                     of[row] = of[row] " " i
                 }
             }
             for (i = 1; i <= rows; i++) {
+                if (order[i] in line) {
+                    printf "%s", line[order[i]]
+                    continue
+                }
                 m = at_median(order[i], of[order[i]])
                 n = requests[m]
                 printf "%s %.0f %.0f %.0f %.0f %d\n", order[i], all[m] / n, user[m] / n, kernel[m] / n, hypervisor[m] / n, m
