@@ -8,15 +8,24 @@
 #include "alloc.h"
 #include "cpu.h"
 #include "time.h"
+#include "vcpu.h"
 
 #define BATCH 8u          /* requests of one VBD in its turn */
 #define TURNS_MAX 16u     /* in one run of the softirq: then guests get the CPU for a moment */
 #define PAUSE_NS 50000u
+#define RUNS_MAX 8u           /* of the softirq without a break, while somebody else wants the CPU: then they get it for as long as that took */
+#define REST_MAX_NS NS_PER_MS
 
 static struct spinlock turn_lock = SPINLOCK_INIT; /* a leaf */
 static struct list_node turns = LIST_HEAD_INIT(turns), answers = LIST_HEAD_INIT(answers);
 static struct timer pause_timer[MAX_CPUS];
 static bool running[MAX_CPUS]; /* the softirq is at work on this CPU, and will look at both lists before it ends */
+
+static struct {
+    uint64_t since_ns;
+    uint32_t runs;
+    bool rests; /* until pause_timer fires: what is to be done waits */
+} breaks[MAX_CPUS];
 
 static void want(struct vbd *vbd, struct list_node *list, struct list_node *node, bool *in)
 {
@@ -124,10 +133,32 @@ static bool take_turns(void)
     return list_empty(&turns);
 }
 
+/* A device that ends requests as fast as they are given to it, and a guest on another CPU that never lacks any, would have this CPU for themselves. */
+static void break_take(uint32_t cpu)
+{
+    uint32_t pending = READ_ONCE(this_cpu()->softirq_pending);
+    uint64_t now_ns;
+
+    if (!(pending & 1u << SOFTIRQ_BLOCK)) {
+        breaks[cpu].runs = 0;
+        return;
+    }
+    if (breaks[cpu].runs++ == 0)
+        breaks[cpu].since_ns = clock_now_ns();
+    if (breaks[cpu].runs < RUNS_MAX || (current_vcpu()->is_idle && !(pending & 1u << SOFTIRQ_SCHEDULE)))
+        return;
+    now_ns = clock_now_ns();
+    breaks[cpu].runs = 0;
+    breaks[cpu].rests = true;
+    timer_set(&pause_timer[cpu], now_ns + max((uint64_t)PAUSE_NS, min(now_ns - breaks[cpu].since_ns, (uint64_t)REST_MAX_NS)));
+}
+
 static void block_softirq(void)
 {
     uint32_t cpu = this_cpu_id();
 
+    if (unlikely(breaks[cpu].rests))
+        return;
     running[cpu] = true;
     compiler_barrier();
     disks_poll();
@@ -139,11 +170,13 @@ static void block_softirq(void)
     /* What came onto the lists from another CPU has raised the softirq there; what came from here after the last look is rare. */
     if (!list_empty(&answers))
         softirq_raise(SOFTIRQ_BLOCK);
+    break_take(cpu);
 }
 
 static void pause_over(void *arg)
 {
     (void)arg;
+    breaks[this_cpu_id()].rests = false;
     softirq_raise(SOFTIRQ_BLOCK);
 }
 
