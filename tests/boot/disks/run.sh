@@ -3,7 +3,7 @@
 #
 # Disks of guests: Domain0, unmodified Debian systems on their own root disks, load, trouble. Result lines: "ok - ..." and "not ok - ...".
 #
-#   run.sh [BOOT...]     tools roots data commands load trouble: one boot each (tools comes first in all of them), all: one boot for these; errors: a machine whose third disk
+#   run.sh [BOOT...]     tools roots data commands volumes load trouble: one boot each (tools comes first in all of them), all: one boot for these; errors: a machine whose third disk
 #                        fails; native: the images without a hypervisor. None named: all errors
 #
 # Environment: as domains/run.sh. Each boot has fresh disks under build/tests/disks, which are looked at afterwards. Consoles: build/tests/disks-<boot>.log.
@@ -91,7 +91,7 @@ for name; do
     started=$(date +%s)
     case $name in
     all)
-        boot all tools+debian-roots+data+commands+load+trouble 1600
+        boot all tools+debian-roots+data+commands+volumes+load+trouble 1900
         check_roots
         verify_recording
         ;;
@@ -104,7 +104,7 @@ for name; do
         verify_recording
         ;;
     tools) boot tools tools 200 ;;
-    data | commands | trouble) boot "$name" "tools+$name" 400 ;;
+    data | commands | trouble | volumes) boot "$name" "tools+$name" 400 ;;
     errors) boot errors errors 200 "$(disk2)" ;;
     native) "$here/native.sh" || failed=1 ;;
     *) echo "run.sh: no boot $name" >&2 && exit 2 ;;
