@@ -3,6 +3,7 @@
 # Runs in the system that is measured (collet.run=/bench/guest.sh): brings up its disk, runs disk.c on it. Words of the command line: bench.rows=a,b  bench.symbols: leave the kernel's symbols on the disk at the end.
 rows=
 symbols=
+# shellcheck disable=SC2013 # words are wanted
 for word in $(cat /proc/cmdline); do
     case $word in
     bench.rows=*) rows=$(echo "${word#*=}" | tr ',' ' ') ;;

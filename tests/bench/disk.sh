@@ -53,7 +53,7 @@ from_package() { # path in a package, path in the archive
 }
 libraries_of() {
     for name in $(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
-        [ ! -e "$archive/lib/x86_64-linux-gnu/$name" ] && [ ! -e "$archive/usr/lib/fio/$name" ] || continue
+        if [ -e "$archive/lib/x86_64-linux-gnu/$name" ] || [ -e "$archive/usr/lib/fio/$name" ]; then continue; fi
         cp -L "$stage/pool/$name" "$archive/lib/x86_64-linux-gnu/$name"
         libraries_of "$archive/lib/x86_64-linux-gnu/$name"
     done
@@ -174,6 +174,7 @@ for system in $systems; do
     rows_of "$system"
 done
 
+# shellcheck disable=SC2046 # a list of words
 awk '
     FNR == 1 { system_name = FILENAME; sub(/.*\//, "", system_name); sub(/\.rows$/, "", system_name) }
     { all[system_name, $1] = $2; if (!($1 in seen)) { seen[$1] = 1; order[++rows] = $1 } }
