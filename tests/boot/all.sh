@@ -37,6 +37,8 @@ suite unit "$make" --no-print-directory unit-tests
 suite kernels tests/boot/kernels/run-kernels.sh
 suite debian tests/boot/debian/run.sh
 suite domains tests/boot/domains/run.sh
+suite disks tests/boot/disks/run.sh
+suite power-cut tests/boot/disks/power-cut.sh
 
 echo
 echo "$passed passed, $failed failed"

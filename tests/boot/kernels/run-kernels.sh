@@ -86,6 +86,7 @@ blk_boots() {
     echo "blk-4096|blk|quiet=1 disks=2|done|120||disk=24,logical_block_size=4096,physical_block_size=4096 disk=20"
     echo "attack-blk|attack-blk|quiet=1 seed=$seed|done|200|dom0_mem=128M|disk=24 disk=24/throttling.iops-total=40"
     echo "attack-blk-shared-cpu|attack-blk|quiet=1|done|200|dom0_mem=128M dom0_max_vcpus=2|disk=24"
+    echo "attack-blk-stuck|attack-blk|part=stuck quiet=1|done|200|dom0_mem=128M|disk=24 disk=24/throttling.iops-total=1"
     echo "blk-load|blk-load|seconds=60 swap_ms=4 guests=3|load|200||icount=3 disk=24/cache=unsafe disk=24/cache=unsafe"
     echo "blk-load-modelled|blk-load|seconds=1500 swap_ms=7 guests=3 model=yes|load|300||icount=3 disk=24/cache=unsafe disk=24/cache=unsafe"
     echo "blk-flood|blk-load|phase_ms=3500|flood|200||disk=24"
