@@ -47,7 +47,7 @@ done
 type_into hammer 'pkill fio || kill %1'
 part "Both shut down"
 say timeout 100 collet shutdown --wait person hammer || wrong "shutdown"
-say collet disk stats disk1 --count 1
+say collet disk stats disk1
 printf '\n---- what was seen: disks ----\n'
 printf '  %-10s %28s %24s\n' "" "person waits, ms" "hammer gets"
 printf '  %-10s %8s %9s %9s %24s\n' "module" "half" "90%" "99%" "requests/s"

@@ -49,12 +49,13 @@ guest() {
 guest_begin() { # NAME COMMAND: does not wait for its end
     echo $(($(cat "/tmp/typed.$1" 2>/dev/null || echo 0) + 1)) >"/tmp/typed.$1"
     console_of "$1" | wc -c >"/tmp/from.$1"
-    type_into "$1" "$2; echo E\$?N\$((1000 + $(cat "/tmp/typed.$1")))"
+    type_into "$1" "echo B\$((1000 + $(cat "/tmp/typed.$1"))); $2; echo E\$?N\$((1000 + $(cat "/tmp/typed.$1")))"
 }
 guest_end() { # NAME SECONDS
     end="^E[0-9]+N$((1000 + $(cat "/tmp/typed.$1")))"
     within "$2" guest_said "$1" "$end" || { guest_text "$1" | tail -n 5; echo "$1: no end within $2 s"; return 124; }
-    guest_text "$1" | sed '1d' | grep -vE "$end"
+    # What was typed comes back over several lines: what counts begins behind the first mark.
+    guest_text "$1" | sed "1,/^B$((1000 + $(cat "/tmp/typed.$1")))\$/d; /$(echo "$end" | tr -d '+' | sed 's/\[0-9\]/[0-9]*/')/,\$d"
     return "$(guest_text "$1" | grep -oE "$end" | sed 's/^E\([0-9]*\)N.*/\1/')"
 }
 guest_text() { console_of "$1" | tail -c +"$(($(cat "/tmp/from.$1") + 1))" | tr -d '\r'; }
