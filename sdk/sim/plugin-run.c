@@ -103,13 +103,19 @@ static void host_set(const struct collet_plugin_host *host, uint32_t domid, uint
     worker.asks[worker.ask_count++] = (struct plugin_ask){.domid = domid, .vcpu = vcpu, .value = value, .name = strdup(parameter), .why = strdup(why != NULL ? why : "")};
 }
 
+/* No world here has disks yet: the answer is refused for it, in the daemon's words. */
+static void host_set_disk(const struct collet_plugin_host *host, uint32_t disk, uint32_t vbd, const char *parameter, double value, const char *why)
+{
+    host_set(host, plugin_disk_place(disk), vbd, parameter, value, why);
+}
+
 static void host_say(const struct collet_plugin_host *host, int level, const char *text)
 {
     (void)host;
     plugin_say(&plugin_entry, level < 0 ? 0 : level > 2 ? 2 : level, "%s", text);
 }
 
-static const struct collet_plugin_host host = {.size = sizeof(host), .set = host_set, .say = host_say};
+static const struct collet_plugin_host host = {.size = sizeof(host), .set = host_set, .say = host_say, .set_disk = host_set_disk};
 
 /* ---- Calls ---- */
 
