@@ -78,6 +78,8 @@ void disk_cancel(struct disk_stream *s);
 void disks_poll(void);
 /* For intake to be fair: how many more requests the disk wants now (0: later; SOFTIRQ_BLOCK is raised on completion). */
 uint32_t disk_room(const struct disk *disk);
+/* Are requests queued that the device has no room for? Then their order matters. Without a lock. */
+bool disk_waiting(const struct disk *disk);
 
 /* Control operations (control/block-ops.c calls these; each as <collet/control.h> has it; arguments are copied in and names end). */
 long disk_info(uint32_t id, struct collet_disk_info *info);

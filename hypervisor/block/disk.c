@@ -42,6 +42,11 @@ uint32_t disk_room(const struct disk *disk)
     return queued < DISK_QUEUED_MAX ? DISK_QUEUED_MAX - queued : 0;
 }
 
+bool disk_waiting(const struct disk *disk)
+{
+    return READ_ONCE(disk->queued_count) != 0;
+}
+
 /* ---- Telling ---- */
 
 static void want_poll(uint32_t id)

@@ -17,6 +17,7 @@
 
 #define SECTOR_SHIFT 9
 #define PAGE_SECTORS 8u
+#define BUSY_IN_FLIGHT 8u
 #define INDIRECT_PER_PAGE (PAGE_SIZE / sizeof(struct blkif_request_segment))
 _Static_assert(SEGMENTS_MAX <= INDIRECT_PER_PAGE, "one page of indirect segments is looked at");
 _Static_assert(sizeof(union blkif_sring_entry) == 112, "the ring of x86_64");
@@ -560,14 +561,33 @@ static bool ring_served(const struct vbd *vbd)
     return vbd->ring.shared != NULL && !vbd->closing && !(vbd->flags & COLLET_VBD_BROKEN);
 }
 
-/* How many there are that were not taken; asks for an event with the next one when there are none. */
+static bool disks_waiting(const struct vbd *vbd)
+{
+    for (uint32_t i = 0; i < vbd->stream_count; i++)
+        if (disk_waiting(vbd->streams[i].disk))
+            return true;
+    return false;
+}
+
+/*
+ * After how many more requests the guest is to tell us. Usually 1. A ring of which many are under way is looked at whenever one of them ends, so its guest need not tell of each: at depth 32 that is a good part
+ * of what a request costs. A request waits for the next end at most; but where requests queue up for the device, the module should know of it for its next decision.
+ */
+static RING_IDX tell_after(const struct vbd *vbd)
+{
+    if (vbd->in_flight < BUSY_IN_FLIGHT || disks_waiting(vbd))
+        return 1;
+    return vbd->in_flight / 2;
+}
+
+/* How many there are that were not taken; asks for an event with the next one (or one behind it) when there are none. */
 static uint32_t ring_waiting(struct vbd *vbd)
 {
     struct vbd_ring *ring = &vbd->ring;
     RING_IDX there = READ_ONCE(ring->shared->req_prod) - ring->taken;
 
     if (there == 0) {
-        WRITE_ONCE(ring->shared->req_event, ring->taken + 1);
+        WRITE_ONCE(ring->shared->req_event, ring->taken + tell_after(vbd));
         smp_mb();
         there = READ_ONCE(ring->shared->req_prod) - ring->taken;
     }

@@ -210,6 +210,12 @@ uint32_t disk_room(const struct disk *disk)
 {
     return disk->room;
 }
+static bool waiting;
+bool disk_waiting(const struct disk *disk)
+{
+    (void)disk;
+    return waiting;
+}
 static void serve(struct disk *disk, struct block_request *r)
 {
     uint8_t *at = disk->data + r->dev.sector * 512;
@@ -296,11 +302,18 @@ static void segment(blkif_request_t *r, uint32_t frame, uint8_t first, uint8_t l
     r->seg[r->nr_segments++] = (struct blkif_request_segment){.gref = FIRST_REF + frame, .first_sect = first, .last_sect = last};
 }
 
+static uint32_t told;
+
+/* As blkfront does: it tells only if that is asked for. */
 static void kick(void)
 {
+    RING_IDX before = ring->req_prod;
+
     ring->req_prod = asked;
-    if (bound != NULL)
+    if (bound != NULL && (RING_IDX)(asked - ring->req_event) < (RING_IDX)(asked - before)) {
+        told++;
         bound->notify(bound);
+    }
     run();
 }
 
@@ -841,6 +854,51 @@ START_TEST(end_sends_nothing_more)
 }
 END_TEST
 
+/* A ring where much ends quickly is not told of each request, and none of them is forgotten. */
+START_TEST(busy_ring_is_told_seldom)
+{
+    uint32_t done = 0, left = 0;
+    unsigned int seed = 5;
+
+    (void)connected(0);
+    lazy = true;
+    told = 0;
+    while (done < 5000) {
+        uint32_t depth = done < 2500 ? 32 : 3;
+
+        while (left < depth) {
+            segment(ask(BLKIF_OP_READ, 0), 1, 0, 0);
+            left++;
+            kick();
+        }
+        ck_assert_uint_gt(disks[0].queued, 0);
+        end_one(&disks[0], rand_r(&seed) % disks[0].queued, 0);
+        run();
+        ring->rsp_event = ring->rsp_prod + 1;
+        while (ring->rsp_prod != answered) {
+            ck_assert_int_eq(answer(), BLKIF_RSP_OKAY);
+            done++;
+            left--;
+        }
+        if (done == 2500)
+            told = 0;
+        if (done == 2499)
+            ck_assert_uint_lt(told, 250);
+    }
+    ck_assert_uint_gt(told, 2000); /* at a small depth each is told */
+    waiting = true;
+    told = 0;
+    while (left < 32) {
+        segment(ask(BLKIF_OP_READ, 0), 1, 0, 0);
+        left++;
+        kick();
+    }
+    ck_assert_uint_ge(told, 28); /* and where an order is to be found */
+    waiting = false;
+    lazy = false;
+}
+END_TEST
+
 /* Ended while everything is under way. */
 START_TEST(end_with_requests_under_way)
 {
@@ -924,6 +982,7 @@ Suite *suite_vbd(void)
     tcase_add_test(c, limits_hold);
     tcase_add_test(c, limits_far_below_and_above);
     tcase_add_test(c, time_in_the_ring);
+    tcase_add_test(c, busy_ring_is_told_seldom);
     tcase_add_test(c, end_with_requests_under_way);
     tcase_add_test(c, end_sends_nothing_more);
     tcase_add_test(c, busy_device_leaves_the_cpu);

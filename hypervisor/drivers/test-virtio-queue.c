@@ -273,6 +273,20 @@ START_TEST(an_interrupt_is_asked_for_only_when_nothing_is_left)
     ck_assert(!virtio_queue_take(&q, ended, 4, &n));
     ck_assert_uint_eq(n, 2);
     ck_assert_uint_eq(*wanted, 6);
+    /* While many are under way, one for some of them. */
+    for (i = 0; i < 33; i++)
+        put(1, &owners[i % 6]);
+    virtio_queue_show(&q);
+    device_do(0, &pages);
+    ck_assert(!virtio_queue_take(&q, ended, 4, &n));
+    ck_assert_uint_eq(*wanted, 7 + 4);
+    for (i = 0; i < 31; i++) {
+        device_do(0, &pages);
+        ck_assert(!virtio_queue_take(&q, ended, 4, &n));
+    }
+    ck_assert_uint_eq(*wanted, 38); /* the last one is told at once */
+    device_do(0, &pages);
+    ck_assert(!virtio_queue_take(&q, ended, 4, &n));
     end();
 }
 END_TEST

@@ -14,6 +14,7 @@
 #include <hv/errno.h>
 
 #define USED_NO_NOTIFY        1u
+#define PATIENCE_MAX 4u
 #define DIRECT_SLOT_SHIFT_MAX 5u /* 32 descriptors a request, 30 pages */
 
 static size_t available_bytes(uint32_t size)
@@ -169,12 +170,18 @@ static inline bool entry_take(struct virtio_queue *q, uint32_t id, struct virtio
     return true;
 }
 
-/* Interrupt at the next one. True: one has come meanwhile, for which there may be no interrupt. */
+/* How many may end beyond the next one before we are interrupted: an eighth of what is under way at most, so that nobody waits much longer than he would anyway. None while little is under way. */
+static inline uint16_t patience(const struct virtio_queue *q)
+{
+    return (uint16_t)min((uint32_t)(q->slots - q->free_count) / 8, PATIENCE_MAX);
+}
+
+/* Interrupt at the next one, or soon. True: one has come meanwhile, for which there may be no interrupt. */
 static inline bool arm(struct virtio_queue *q)
 {
     if (!q->event_index)
         return false;
-    *used_event(q) = q->used_next;
+    *used_event(q) = (uint16_t)(q->used_next + patience(q));
     smp_mb();
     return used_index(q) != q->used_next;
 }
