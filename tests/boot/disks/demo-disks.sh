@@ -31,7 +31,7 @@ part "disk1 as an HP 97560 of 1991: it seeks, it turns; hammer keeps 32 requests
 say collet disk model disk1 hp97560
 load() { echo "fio --name=$1 --filename=/dev/xvdb --direct=1 --ioengine=libaio --bs=4k --time_based --thread --minimal $2"; }
 reads_of() { c vbd show "$1" --json | jq '.vbd.requests | .read + .write'; }
-guest_begin hammer "$(load hammer "--rw=randrw --rwmixread=70 --iodepth=32 --runtime=600") >/tmp/hammer.out 2>&1 &"
+guest_begin hammer "($(load hammer "--rw=randrw --rwmixread=70 --iodepth=32 --runtime=600") >/tmp/hammer.out 2>&1 &)"
 sleep 3
 for module in fifo elevator deadline fair; do
     say collet disk sched use disk1 $module
@@ -44,7 +44,7 @@ for module in fifo elevator deadline fair; do
     echo "latency $module $1 $2 $3 $(((after - before) / (seconds + 1)))"
     echo "$module $1 $2 $3 $(((after - before) / (seconds + 1)))" >>/tmp/table
 done
-type_into hammer 'pkill fio || kill %1'
+type_into hammer 'pkill fio'
 part "Both shut down"
 say timeout 100 collet shutdown --wait person hammer || wrong "shutdown"
 say collet disk stats disk1
