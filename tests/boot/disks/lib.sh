@@ -66,8 +66,8 @@ guest_can() { guest "$@" >/dev/null; }
 log_in() { type_into "$1" root && within 60 spoke "$1" 'root@.*#'; }
 shut_down() { timeout "${2:-90}" collet shutdown --wait "$1" && within 30 gone "$1"; }
 
-# sum_of DEVICE SECTOR SECTORS: sha256 of these sectors as Domain0 reads them, past its cache.
-sum_of() { dd if="$1" bs=512 skip="$2" count="$3" iflag=direct 2>/dev/null | sha256sum | cut -d' ' -f1; }
+# sum_of DEVICE SECTOR SECTORS: sha256 of these sectors as Domain0 reads them from the disk: what it had in its cache may be older than what a guest has written.
+sum_of() { blockdev --flushbufs "$1"; dd if="$1" bs=512 skip="$2" count="$3" iflag=direct 2>/dev/null | sha256sum | cut -d' ' -f1; }
 # part_start DEVICE NUMBER, part_sectors: by sysfs.
 part_start() { cat "/sys/class/block/$(basename "$1")$2/start"; }
 part_sectors() { cat "/sys/class/block/$(basename "$1")$2/size"; }
