@@ -41,8 +41,10 @@ done
 check "a front that lies changes nothing" says 'v/more .* connected' c vbd list v
 check "it does not let go" refused 6 'its front is' c vbd del v more
 check "but force does it" c vbd del v more --force
+console_mark v
 check "reboot" c reboot v
 check "it has the same disks again" within 90 state_of_disk root connected
+check "its shell" within 90 spoke v 'domU: hello v'
 check "and the same data" within 60 guest v 20 'mkdir -p /mnt && mount -t ext4 /dev/xvdb /mnt && [ "$(sha256sum </mnt/x)" = "$(cat /mnt/sum)" ] && umount /mnt'
 kill -9 "$(pidof xenstored)"
 sleep 6
