@@ -91,7 +91,7 @@ for name; do
     started=$(date +%s)
     case $name in
     all)
-        boot all tools+debian-roots+data+commands+volumes+load+trouble 1900
+        boot all tools+debian-roots+data+commands+volumes+load+trouble 2400
         check_roots
         verify_recording
         ;;
@@ -100,11 +100,11 @@ for name; do
         check_roots
         ;;
     load)
-        boot load tools+load 400
+        boot load tools+load 700
         verify_recording
         ;;
     tools) boot tools tools 200 ;;
-    data | commands | trouble | volumes) boot "$name" "tools+$name" 400 ;;
+    data | commands | trouble | volumes) boot "$name" "tools+$name" 700 ;;
     errors) boot errors errors 200 "$(disk2)" ;;
     native) "$here/native.sh" || failed=1 ;;
     *) echo "run.sh: no boot $name" >&2 && exit 2 ;;
