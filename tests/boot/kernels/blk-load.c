@@ -245,12 +245,12 @@ static void flood(void)
 {
     static const char *const names[] = {"badgrant", "badop", "indirect", "segments", "reads"};
     uint64_t phase_ns = arg_number("phase_ms", 3500) * 1000000;
+    volatile struct blk_hello *hello = blk_offer(&flooded);
 
-    blk_offer(&flooded);
     tasks[0].data = blk_pages(1);
     if (vcpu_count > 1 && vcpu_start(1) == 0)
         vcpu_do(1, notify_for_ever, NULL);
-    for (unsigned int phase = 0;; phase++) {
+    for (unsigned int phase = 0; phase < COUNT_OF(names); phase++) {
         unsigned int kind = phase % COUNT_OF(names);
         uint64_t from = now_ns(), answers = 0;
 
@@ -271,7 +271,12 @@ static void flood(void)
                 give_up("no answer to nonsense\n");
         }
         note("%s: %lu answers\n", names[kind], (unsigned long)answers);
+        hello->done += answers;
     }
+    print("[t] pest phase=end from=%lu to=%lu\n", (unsigned long)now_ns(), (unsigned long)now_ns());
+    hello->state = 4;
+    for (;;)
+        sched_op(SCHEDOP_block, 0);
 }
 
 void kernel_main(void)

@@ -357,7 +357,7 @@ while IFS='|' read -r name kernel args outcome seconds options words; do
         cpus=${cpus%% *}
         args= ;;
     esac
-    to=$log/$(echo "$name" | tr / -).log
+    to=$out/.run-$$.log # of this run alone, until it has been judged
     late=0
     make_machine "$words"
     if [ "$outcome" = shares ]; then
@@ -384,13 +384,13 @@ while IFS='|' read -r name kernel args outcome seconds options words; do
         boot "$to" "$seconds" "$cpus" "$modules" "${machine[@]}" || late=1
         why=$(judge_load "$to" $late)
     elif [ "$outcome" = flood ]; then
-        modules="$out/$kernel.elf role=dom0 guests=1 swap_ms=0 seconds=20,/dev/null"
+        modules="$out/$kernel.elf role=dom0 guests=1 swap_ms=0 seconds=1,/dev/null"
         modules+=",$out/$kernel.elf name=flood mem=24M vcpus=2 weight=1 -- role=flood $args"
         for who in 1 2; do
             modules+=",$out/spin.elf name=bystander$who mem=16M vcpus=1 weight=1 -- weight=$who report_ms=100"
         done
         boot "$to" "$seconds" 1 "$modules" "${machine[@]}" -icount shift=4,sleep=off || late=1
-        why=$(if [ $late = 1 ]; then echo 'stopped at the time limit'; false; else judge_pest "$to" 4 0.25; fi)
+        why=$(if [ $late = 1 ]; then echo 'stopped at the time limit'; false; else judge_pest "$to" 5 0.25; fi)
     elif [ "${outcome#domu}" != "$outcome" ]; then
         modules="$out/spin.elf role=idle seconds=$((seconds / 2)) until=2,/dev/null"
         modules+=",$out/$kernel.elf name=attacker mem=32M vcpus=2 weight=1 -- $args"
@@ -402,7 +402,9 @@ while IFS='|' read -r name kernel args outcome seconds options words; do
         boot "$to" "$seconds" "$cpus" "$out/$kernel.elf $args" "${machine[@]}" || late=1
         why=$(judge "$to" "$outcome" $late && judge_disks "$to")
     fi
-    if [ $? -eq 0 ]; then
+    good=$?
+    mv "$to" "$log/$(echo "$name" | tr / -).log"
+    if [ $good -eq 0 ]; then
         passed=$((passed + 1))
         echo "ok $name${why:+ ($why)}"
     else
