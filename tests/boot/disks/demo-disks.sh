@@ -37,7 +37,7 @@ for module in fifo elevator deadline fair; do
     say collet disk sched use disk1 $module
     sleep 2
     before=$(reads_of hammer/data)
-    guest person $((seconds + 40)) "$(load person "--rw=randread --iodepth=1 --thinktime=20000 --runtime=$seconds") | tr ';' '\n' | grep -E '^(50|90|99)\.000000%=' | head -3 | tr '\n' ' '" >/tmp/person.out || wrong "person's load under $module"
+    guest person $((seconds + 40)) "$(load person "--rw=randread --iodepth=1 --thinktime=20000 --runtime=$seconds") | tr ';' '\n' | grep -E '^(50|90|99)\.000000%=' | head -3" >/tmp/person.out || wrong "person's load under $module"
     after=$(reads_of hammer/data)
     set -- $(grep -oE '%=[0-9]+' /tmp/person.out | tr -d '%=')
     [ $# = 3 ] || { wrong "no percentiles under $module"; cat /tmp/person.out; continue; }
