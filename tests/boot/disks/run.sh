@@ -34,9 +34,8 @@ result() { # STATUS NAME
 drive_of() { # NAME
     echo "-drive if=none,id=$1,format=raw,file=$work/$1.img,cache=writeback,aio=threads,discard=unmap -device virtio-blk-pci,drive=$1,serial=$1,num-queues=$cpus"
 }
-# A third disk, with sectors that cannot be read or written.
+# A third disk, with sectors that cannot be read or written; boot() makes its file.
 disk2() {
-    truncate -s 256M "$work/disk2.img"
     echo "-blockdev driver=blkdebug,node-name=disk2,discard=unmap,image.driver=file,image.filename=$work/disk2.img,inject-error.0.event=none,inject-error.0.iotype=read,inject-error.0.sector=204800,inject-error.0.errno=5,inject-error.0.once=off,inject-error.1.event=none,inject-error.1.iotype=write,inject-error.1.sector=206848,inject-error.1.errno=5,inject-error.1.once=off -device virtio-blk-pci,drive=disk2,serial=disk2,werror=report,rerror=report"
 }
 
@@ -44,6 +43,7 @@ disk2() {
 boot() {
     rm -f "$work"/*.img
     "$here/../../../plugins-dom0/image/make-disks.sh" "$work" "$build/debian/rootfs.ext4" >/dev/null
+    [ -z "${4:-}" ] || truncate -s 256M "$work/disk2.img"
     # shellcheck disable=SC2046,SC2086 # lists of words
     "$build/tests/drive" -l "$out/disks-$1.log" -p "disks: " -T "$((($3 + 120) * slow))" - -- \
         qemu-system-x86_64 -accel tcg -cpu max,-smap -smp "$cpus" -m "${MEM:-2G}" -display none -serial stdio -monitor none -no-reboot \
