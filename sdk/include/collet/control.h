@@ -81,6 +81,29 @@ enum collet_op {
     COLLET_OP_VBD_LIMITS = 100,
     COLLET_OP_VBD_LIST = 101,
     COLLET_OP_VBD_EXTENTS = 102,
+
+    COLLET_OP_NIC_LIST = 112,
+    COLLET_OP_VIF_CREATE = 113,
+    COLLET_OP_VIF_DESTROY = 114,
+    COLLET_OP_VIF_CONNECT = 115,
+    COLLET_OP_VIF_DISCONNECT = 116,
+    COLLET_OP_VIF_SET = 117,
+    COLLET_OP_VIF_LIST = 118,
+    COLLET_OP_NET_SCHED_LIST = 119,
+    COLLET_OP_NET_SCHED_USE = 120,
+
+    COLLET_OP_RULES_LOAD = 128,
+    COLLET_OP_RULES_CONFIRM = 129,
+    COLLET_OP_RULES_INFO = 130,
+    COLLET_OP_RULES_READ = 131,
+    COLLET_OP_RULES_COUNTERS = 132,
+    COLLET_OP_RULE_KINDS = 133,
+    COLLET_OP_FLOWS_SET = 134,
+    COLLET_OP_FLOWS_LIST = 135,
+
+    COLLET_OP_CAPTURE_OPEN = 144,
+    COLLET_OP_CAPTURE_INFO = 145,
+    COLLET_OP_CAPTURE_CLOSE = 146,
 };
 
 /* ---- The machine ---- */
@@ -137,6 +160,12 @@ enum collet_change_kind {
     COLLET_CHANGE_DISK_FAULT = 12,      /* text: "<disk>: <module>: <what it did>" */
     COLLET_CHANGE_VBD_CREATED = 13,     /* value: its id; domid: whose */
     COLLET_CHANGE_VBD_DESTROYED = 14,   /* value: its id; domid: whose. Also when its domain went */
+    COLLET_CHANGE_VIF_CREATED = 16,     /* value: its id; domid: whose */
+    COLLET_CHANGE_VIF_DESTROYED = 17,   /* value: its id; domid: whose. Also when its domain went */
+    COLLET_CHANGE_VIF_BROKEN = 18,      /* value: its id; text: what the ring's guest did; it is served no more until it is connected anew */
+    COLLET_CHANGE_VIF_SET = 19,         /* value: its id */
+    COLLET_CHANGE_RULES = 20,           /* value: the generation in force from now on; text: "loaded", "confirmed", "put back: not confirmed" */
+    COLLET_CHANGE_NET_SCHED = 21,       /* text: the packet scheduler */
     COLLET_CHANGE_VBD_BROKEN = 15,      /* value: its id; text: what the ring's guest did; it is served no more until it is connected anew */
 };
 
@@ -654,4 +683,220 @@ struct collet_vbd_extents {
     uint32_t count;  /* [in] room  [out] written */
     uint32_t pad;
     uint64_t buffer; /* [in] address of struct collet_extent[count] */
+};
+
+/* ---- Network: NICs and virtual interfaces. Both are "interfaces" to rules and captures: a VIF by its id, NIC n as COLLET_IFACE_NIC + n ---- */
+
+#define COLLET_IFACE_NIC     0x80000000u
+#define COLLET_IFACE_NONE    0xffffffffu
+#define COLLET_VIF_NAME_MAX  64u /* "domain.vif", with the final zero */
+#define COLLET_VIF_ADDRESSES 8u
+#define COLLET_VIFS_MAX      8u    /* of one domain */
+#define COLLET_VIFS_ALL_MAX  1024u /* of all */
+#define COLLET_SEGMENT_OWN   0x100u /* network segments: below, that of NIC n; from here on, without a wire */
+#define COLLET_SEGMENTS      0x200u
+
+/* Why a frame went no further. */
+enum {
+    COLLET_NET_DROP_RULE,     /* a rule or policy said drop, or reject */
+    COLLET_NET_DROP_SPOOF,    /* an address that is not its sender's */
+    COLLET_NET_DROP_NO_BUFFER,/* the receiver had none posted */
+    COLLET_NET_DROP_NOT_CONNECTED, /* the receiver is down */
+    COLLET_NET_DROP_MALFORMED,/* a frame too short, too long, or with lies about segmentation or checksums */
+    COLLET_NET_DROP_GRANT,    /* a page that was not granted */
+    COLLET_NET_DROP_TOO_LONG, /* for the receiver, who takes no segmented frames */
+    COLLET_NET_DROP_NO_ROUTE, /* nobody has that address, and there is no wire */
+    COLLET_NET_DROP_LIMIT,    /* of its rate */
+    COLLET_NET_DROP_DEVICE,   /* the card failed, or was full */
+    COLLET_NET_DROP_MEMORY,
+    COLLET_NET_DROPS = 16
+};
+struct collet_net_counters {
+    uint64_t packets, bytes; /* that passed */
+    uint64_t segments;       /* what they become, or were, on the wire */
+    uint64_t dropped[COLLET_NET_DROPS];
+};
+
+enum { COLLET_NIC_LINK = 1u << 0, COLLET_NIC_CAN_SUM = 1u << 1, COLLET_NIC_CAN_SEGMENT4 = 1u << 2, COLLET_NIC_CAN_SEGMENT6 = 1u << 3, COLLET_NIC_FAILED = 1u << 4 };
+struct collet_nic_info {
+    uint32_t nic;   /* its number, from 0; also that of its segment */
+    uint32_t flags; /* COLLET_NIC_* */
+    char name[COLLET_NAME_MAX]; /* "nic0" */
+    char driver[COLLET_NAME_MAX];
+    uint8_t mac[6];
+    uint16_t mtu;
+    uint32_t queues, depth, in_flight;
+    uint64_t interrupts, resets, lies;
+    struct collet_net_counters tx, rx; /* tx: onto the wire */
+};
+/* COLLET_OP_NIC_LIST. */
+struct collet_nic_list {
+    uint32_t first; /* [in] number */
+    uint32_t count; /* [in] room  [out] written */
+    uint64_t buffer; /* [in] address of struct collet_nic_info[count] */
+    uint32_t entry_bytes; /* [in] */
+    uint32_t pad;
+};
+
+enum {
+    COLLET_VIF_SPOOF_OK = 1u << 0,   /* what it sends is not held against its addresses */
+    COLLET_VIF_DOWN = 1u << 1,       /* administratively: nothing passes */
+    COLLET_VIF_CONNECTED = 1u << 2,  /* [out] */
+    COLLET_VIF_BROKEN = 1u << 3,     /* [out] */
+    COLLET_VIF_ALL = 1u << 4,        /* it also gets frames for addresses that nobody has (a router, a bridge) */
+};
+/* An address: family 4 (the first four bytes) or 6, and how many bits of it count (32, 128: a host). */
+struct collet_address {
+    uint8_t bytes[16]; /* network order */
+    uint8_t family, bits;
+    uint8_t pad[2];
+};
+/* What may be changed while it is in use. */
+struct collet_vif_settings {
+    uint32_t flags;   /* COLLET_VIF_SPOOF_OK, _DOWN, _ALL */
+    uint32_t segment; /* 0.. that of NIC n (-ENODEV: no such card); from COLLET_SEGMENT_OWN on one without a wire */
+    uint32_t weight;  /* for the packet scheduler: 1..1000, 0: 100 */
+    uint32_t addresses;
+    uint64_t bytes_per_s, packets_per_s; /* transmit limits over a tenth of a second, 0: none */
+    struct collet_address address[COLLET_VIF_ADDRESSES]; /* none: any IP address may be used */
+};
+/* COLLET_OP_VIF_CREATE. -EEXIST: the domain has one of that device number, or the segment has that mac, or the name is taken. -ENODEV; -ERANGE: a bad mac, address, segment or weight; -ENOSPC: too many. */
+struct collet_vif_create {
+    uint32_t domid;  /* [in] */
+    uint32_t device; /* [in] virtual device number, as xenbus has it: 0, 1, ... */
+    uint8_t mac[6];  /* [in] unicast */
+    uint8_t pad[2];
+    char name[COLLET_VIF_NAME_MAX];   /* [in] "web.0": as names of domains */
+    char domain[COLLET_VIF_NAME_MAX]; /* [in] "web": rules may name all of a domain's */
+    struct collet_vif_settings settings; /* [in] */
+    uint32_t vif;    /* [out] id: never given again while the machine runs */
+    uint32_t pad2;
+};
+/* COLLET_OP_VIF_SET: all settings at once. */
+struct collet_vif_set {
+    uint32_t vif; /* [in] */
+    uint32_t pad;
+    struct collet_vif_settings settings; /* [in] */
+};
+
+/* What the netfront has said it takes (<xen/io/netif.h>). */
+enum {
+    COLLET_VIF_RX_SG = 1u << 0,       /* feature-sg: frames in several buffers */
+    COLLET_VIF_RX_TSO4 = 1u << 1,     /* feature-gso-tcpv4 */
+    COLLET_VIF_RX_TSO6 = 1u << 2,     /* feature-gso-tcpv6 */
+    COLLET_VIF_RX_NO_SUM4 = 1u << 3,  /* feature-no-csum-offload: no IPv4 frames without a checksum */
+    COLLET_VIF_RX_SUM6 = 1u << 4,     /* feature-ipv6-csum-offload: IPv6 frames without a checksum are welcome */
+};
+/*
+ * COLLET_OP_VIF_CONNECT: serve the two rings of a netfront: pages granted to COLLET_BACKEND_DOMID, one port (both the same) or two. The backend offers feature-rx-copy, feature-sg, feature-gso-tcpv4, -tcpv6,
+ * feature-ipv6-csum-offload, feature-split-event-channels. -EALREADY; -EINVAL: no such grant or port. _DISCONNECT, _DESTROY: struct collet_vif_ref; -EINTR: call again, as for VBDs.
+ */
+struct collet_vif_connect {
+    uint32_t vif;              /* [in] */
+    uint32_t features;         /* [in] COLLET_VIF_RX_* */
+    uint32_t tx_ref, rx_ref;   /* [in] */
+    uint32_t tx_port, rx_port; /* [in] */
+};
+struct collet_vif_ref {
+    uint32_t vif; /* [in] */
+    uint32_t pad;
+};
+struct collet_vif_info {
+    uint32_t vif, domid, device, flags;
+    char name[COLLET_VIF_NAME_MAX];
+    char domain[COLLET_VIF_NAME_MAX];
+    uint8_t mac[6];
+    uint8_t pad[2];
+    struct collet_vif_settings settings;
+    uint32_t features;
+    uint32_t in_flight;         /* frames of it in a card */
+    uint64_t created_ns, connected_ns;
+    uint64_t notifies, events;  /* from the guest, to the guest */
+    uint64_t throttled, throttled_ns;
+    struct collet_net_counters tx, rx; /* tx: what the domain sent; each dropped frame is counted where it was dropped: rules of the sender in tx, of the receiver in rx */
+    char broken_why[COLLET_TEXT_MAX];
+};
+/* COLLET_OP_VIF_LIST: in order of their ids. */
+struct collet_vif_list {
+    uint32_t first_vif;   /* [in] */
+    uint32_t count;       /* [in] room  [out] written */
+    uint64_t buffer;      /* [in] address of struct collet_vif_info[count] */
+    uint32_t entry_bytes; /* [in] */
+    uint32_t domid;       /* [in] of this domain only; ~0: of all */
+};
+/* COLLET_OP_NET_SCHED_LIST: struct collet_sched_list. COLLET_OP_NET_SCHED_USE: another one chooses whose packets go next, from the next turn on. -ENOENT, -ENOMEM. */
+struct collet_net_sched_use {
+    char module[COLLET_NAME_MAX]; /* [in] */
+};
+
+/* ---- Rules: a set in the form of <vfr/ruleset.h> replaces the one in force, whole or not at all; each has a generation, counted from 1 (0: none loaded: all passes that is not spoofed) ---- */
+
+/*
+ * COLLET_OP_RULES_LOAD. confirm_ms != 0: unless RULES_CONFIRM names this generation in time, the hypervisor puts the one before back, whatever has become of Domain0. bytes 0: back to none. -EINVAL: error_* say
+ * what is wrong; -EBUSY: one waits to be confirmed (confirm or await it); -ESTALE: `expect` is not ~0, and not the generation in force; -E2BIG: more than COLLET_RULES_BYTES_MAX.
+ */
+#define COLLET_RULES_BYTES_MAX (64u << 20)
+struct collet_rules_load {
+    uint64_t buffer;     /* [in] the set */
+    uint64_t bytes;      /* [in] */
+    uint64_t expect;     /* [in] generation that it is to replace, ~0: any */
+    uint32_t confirm_ms; /* [in] */
+    uint32_t pad;
+    uint64_t generation; /* [out] */
+    uint32_t error_rule; /* [out] on -EINVAL too: index, ~0: the set as a whole */
+    uint32_t error_line; /* [out] on -EINVAL too: of the text, 0: unknown */
+    char error_text[160]; /* [out] on -EINVAL too */
+};
+/* COLLET_OP_RULES_CONFIRM. keep 0: put the one before back now. -ESTALE: it does not wait. */
+struct collet_rules_confirm {
+    uint64_t generation; /* [in] */
+    uint32_t keep;       /* [in] */
+    uint32_t pad;
+};
+/* COLLET_OP_RULES_INFO. */
+struct collet_rules_info {
+    uint64_t generation;      /* [out] in force; 0: none */
+    uint64_t previous;        /* [out] put back if it is not confirmed; meaningful while confirm_left_ns is not 0 */
+    uint64_t confirm_left_ns; /* [out] */
+    uint64_t loaded_ns;       /* [out] */
+    uint64_t bytes;           /* [out] of the set: RULES_READ gives them */
+    uint64_t memory_bytes;    /* [out] that it takes in the hypervisor, compiled */
+    uint32_t rules;           /* [out] */
+    uint32_t flows_on;        /* [out] */
+    uint64_t flows, flows_max, flows_begun, flows_expired, flows_evicted, flows_refused; /* [out] */
+};
+/* COLLET_OP_RULES_READ: the set in force, as it was loaded. -ESTALE: generation is not that in force. */
+struct collet_rules_read {
+    uint64_t generation; /* [in] */
+    uint64_t offset;     /* [in] */
+    uint64_t buffer;     /* [in] */
+    uint64_t bytes;      /* [in] room  [out] written */
+};
+/* COLLET_OP_RULES_COUNTERS: rule `first` and on; the entry behind the last rule is that of the policies (id 0). */
+struct collet_rule_counter {
+    uint64_t id;
+    uint32_t line, pad;
+    uint64_t packets, bytes, last_ns;
+};
+struct collet_rules_counters {
+    uint64_t generation; /* [in] -ESTALE */
+    uint64_t buffer;     /* [in] address of struct collet_rule_counter[count] */
+    uint32_t first;      /* [in] */
+    uint32_t count;      /* [in] room  [out] written */
+};
+/* COLLET_OP_RULE_KINDS: struct collet_sched_list; `active` counts the rules in force that use it. */
+
+/* COLLET_OP_FLOWS_SET: track flows even if no rule asks for their state (`collet flows`), and room for how many (0: as it is). */
+struct collet_flows_set {
+    uint32_t on;        /* [in] */
+    uint32_t flows_max; /* [in] at most 2^20; changing it forgets all flows. 0: as it is */
+};
+/* COLLET_OP_FLOWS_LIST: entries are struct vfr_flow_info of <vfr/flows.h>. */
+struct collet_flows_list {
+    uint64_t cursor;      /* [in] 0 first  [out] for the next call; ~0: that was all */
+    uint64_t buffer;      /* [in] */
+    uint32_t count;       /* [in] room  [out] written */
+    uint32_t entry_bytes; /* [in] */
+    uint32_t domid;       /* [in] ~0: of all */
+    uint32_t pad;
 };
