@@ -98,6 +98,47 @@ int collet_vbd_info(struct collet *c, uint32_t vbd, struct collet_vbd_info *info
 /* Its extents, in a new array for free(); number or -errno. */
 int collet_vbd_extents(struct collet *c, uint32_t vbd, struct collet_extent **extents);
 
+/* ---- Network cards and virtual interfaces ---- */
+/* All cards, in a new array for free(); number or -errno. */
+int collet_nic_list(struct collet *c, struct collet_nic_info **nics);
+int collet_nic_info(struct collet *c, uint32_t nic, struct collet_nic_info *info); /* -ENODEV */
+/* By name ("nic0") or by number in decimal; -ENODEV. */
+int collet_nic_find(struct collet *c, const char *name_or_number, struct collet_nic_info *info);
+int collet_vif_create(struct collet *c, struct collet_vif_create *create); /* create->vif receives the id */
+int collet_vif_destroy(struct collet *c, uint32_t vif);                    /* repeats until done */
+int collet_vif_connect(struct collet *c, const struct collet_vif_connect *connect);
+int collet_vif_disconnect(struct collet *c, uint32_t vif); /* repeats until done */
+int collet_vif_set(struct collet *c, uint32_t vif, const struct collet_vif_settings *settings); /* all settings at once */
+/* Those of one domain, or (COLLET_VIFS_ALL) of all, in a new array for free(); number or -errno. */
+#define COLLET_VIFS_ALL 0xffffffffu
+int collet_vif_list(struct collet *c, uint32_t domid, struct collet_vif_info **vifs);
+int collet_vif_info(struct collet *c, uint32_t vif, struct collet_vif_info *info); /* -ENOENT */
+/* By name ("web.0") or by id in decimal; -ENOENT. */
+int collet_vif_find(struct collet *c, const char *name_or_id, struct collet_vif_info *info);
+/* The packet schedulers; `active` is 1 for the one in use. */
+int collet_net_sched_list(struct collet *c, struct collet_sched_module **modules);
+int collet_net_sched_use(struct collet *c, const char *module);
+
+/* ---- Rules and flows ---- */
+/*
+ * Put a set in its binary form (<vfr/ruleset.h>) in force, whole or not at all; bytes 0: none. load: expect (~0: any) and confirm_ms are taken from it, generation comes back, and after -EINVAL error_rule, error_line and
+ * error_text; its other fields need not be set. -ESTALE, -EBUSY: see struct collet_rules_load.
+ */
+int collet_rules_load(struct collet *c, const void *set, size_t bytes, struct collet_rules_load *load);
+/* Keep the generation that waits to be confirmed; or (keep false) put the one before it back now. -ESTALE: it does not wait. */
+int collet_rules_confirm(struct collet *c, uint64_t generation, bool keep);
+int collet_rules_info(struct collet *c, struct collet_rules_info *info);
+/* The set in force, as it was loaded, in new memory for free(); *set is NULL and *bytes 0 if there is none. -ESTALE: generation is not that in force. */
+int collet_rules_read(struct collet *c, uint64_t generation, void **set, size_t *bytes);
+/* One entry for each rule, and one more for the policies, in a new array for free(); number or -errno; -ESTALE. */
+int collet_rules_counters(struct collet *c, uint64_t generation, struct collet_rule_counter **counters);
+/* Kinds of conditions and actions; `active` counts the rules in force that use it. */
+int collet_rule_kinds(struct collet *c, struct collet_sched_module **kinds);
+int collet_flows_set(struct collet *c, bool on, uint32_t flows_max); /* flows_max 0: as it is */
+/* Flows of one domain, or (COLLET_VIFS_ALL) all, in a new array for free(); number or -errno. The structure: <vfr/flows.h>. */
+struct vfr_flow_info;
+int collet_flows_list(struct collet *c, uint32_t domid, struct vfr_flow_info **flows);
+
 /* ---- The builder ---- */
 
 /*
