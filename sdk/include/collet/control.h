@@ -900,3 +900,53 @@ struct collet_flows_list {
     uint32_t domid;       /* [in] ~0: of all */
     uint32_t pad;
 };
+
+/* ---- Captures: copies of frames, with what was said about them, in rings that Domain0 maps (<collet/capture.h>) ---- */
+
+#define COLLET_CAPTURES_MAX       8u
+#define COLLET_CAPTURE_TARGETS    256u
+#define COLLET_CAPTURE_FILTER_MAX 4096u /* instructions */
+#define COLLET_CAPTURE_PAGES_MAX  1024u /* of each pCPU's ring */
+
+enum {
+    COLLET_CAPTURE_OUT = 1u << 0,      /* what a domain sends; of a card: what goes out to the wire */
+    COLLET_CAPTURE_IN = 1u << 1,       /* the other way. Neither of them: both */
+    COLLET_CAPTURE_DROPPED = 1u << 2,  /* only what goes no further */
+    COLLET_CAPTURE_PASSED = 1u << 3,   /* only what passes. Neither of them: both */
+};
+/*
+ * COLLET_OP_CAPTURE_OPEN: from now on copy frames of these interfaces. They are known by name: a domain that comes back is captured again. The filter is classic BPF without extensions and sees the first
+ * VFR_HEADER_MAX bytes of a frame: it refuses what it cannot decide from these. -EINVAL: error_text tells; -EBUSY: COLLET_CAPTURES_MAX are open; -ENOMEM.
+ */
+struct collet_capture_open {
+    char targets[COLLET_CAPTURE_TARGETS]; /* [in] names separated by commas, as in rules: "web.0", "web", "nic0", "web*", "*" */
+    uint64_t filter;       /* [in] address of struct vfr_bpf_insn[filter_count] (<vfr/bpf.h>) */
+    uint32_t filter_count; /* [in] 0: all frames */
+    uint32_t snap_bytes;   /* [in] of each frame, at most; 0: all of it */
+    uint32_t flags;        /* [in] COLLET_CAPTURE_* */
+    uint32_t pages;        /* [in] of each pCPU's ring: a power of two; 0: 64 */
+    uint32_t capture;      /* [out] its number, for the others: never given twice */
+    uint32_t cpus;         /* [out] so many rings */
+    char error_text[COLLET_TEXT_MAX]; /* [out] on -EINVAL too */
+};
+/* COLLET_OP_CAPTURE_INFO: what it is, where its rings are, and what has been read of them. One that nobody asks about for ten minutes is closed. -ENOENT: it is closed; -EINVAL: more was read than was written. */
+struct collet_capture_info {
+    uint32_t capture;    /* [in] with `next`: the first that is not less than this  [out] */
+    uint32_t next;       /* [in] 1: look only, for lists: this does not count as asking about it */
+    uint64_t consumed;   /* [in] address of uint64_t[cpus]: for each ring, read up to there; or 0 */
+    uint64_t mfns;       /* [in] address of uint64_t[count]: receives the frames of the ring of `cpu`, header page first; or 0 */
+    uint32_t cpu, count; /* [in] count: room  [out] written */
+    uint32_t cpus, pages; /* [out] */
+    uint64_t now_ns, opened_ns, asked_ns; /* [out] system time */
+    uint64_t seen;       /* [out] frames of its interfaces, in its directions */
+    uint64_t recorded, recorded_bytes; /* [out] copied into the rings */
+    uint64_t dropped, dropped_bytes;   /* [out] should have been, but a ring was full. Bytes of frames, cut to snap_bytes */
+    uint32_t flags, snap_bytes, filter_count; /* [out] */
+    uint32_t pad;
+    char targets[COLLET_CAPTURE_TARGETS]; /* [out] */
+};
+/* COLLET_OP_CAPTURE_CLOSE. -ENOENT. What is in the rings stays readable until the next one is opened. */
+struct collet_capture_ref {
+    uint32_t capture; /* [in] */
+    uint32_t pad;
+};
