@@ -130,6 +130,7 @@ struct vfr_rule_ops {
     const struct vfr_parameter *params;
     uint32_t param_count;
     size_t state_bytes;  /* of each use in each rule, zeroed; may be 0. It goes on when a set with the same rule (by its id) takes over */
+    bool wants_flows;    /* it reads packet->state, ->reply or ->flow: connections are tracked while a rule in force uses it */
 
     /* Are these parameters right? Ranges have been checked. NULL, or what is wrong, for people. Optional. */
     const char *(*check)(const struct vfr_use *use);
@@ -137,7 +138,8 @@ struct vfr_rule_ops {
     void (*start)(const struct vfr_use *use, void *state);
     /* A condition: does the packet meet it? Called for rules whose header fields match, in the order of the rules. */
     bool (*match)(const struct vfr_use *use, void *state, const struct vfr_packet *packet, uint64_t now_ns);
-    /* An action, called when all conditions are met, in order; the last word is the rule's verdict. One of match and act is there. */
+    /* An action, called when all conditions are met, in order; *verdict starts as the rule's. It may turn CONTINUE into a verdict, and one verdict into another, but none into CONTINUE: then the rule's own stands. One of match
+     * and act is there. */
     void (*act)(const struct vfr_use *use, void *state, const struct vfr_packet *packet, uint64_t now_ns, struct vfr_verdict *verdict);
 };
 
