@@ -47,18 +47,38 @@ DISKS ?= yes
 disk_options = -drive if=none,id=$(basename $(notdir $(1))),format=raw,file=$(1),cache=writeback,aio=threads,discard=unmap \
 	-device virtio-blk-pci,drive=$(basename $(notdir $(1))),serial=$(basename $(notdir $(1))),num-queues=$(CPUS)
 ifeq ($(DISKS),yes)
-RUN_RAMDISK := $(DISKS_RAMDISK)
+RUN_ARCHIVES := $(DISKS_RAMDISK)
 QEMU_DISKS = $(foreach image,$(DISK_IMAGES),$(call disk_options,$(image)))
 run: $(DISK_IMAGES)
 else
-RUN_RAMDISK := $(DOM0_RAMDISK)
+RUN_ARCHIVES := $(DOM0_RAMDISK)
 endif
 
+# The network is QEMU's own, 10.0.2.0/24 and fec0::/64 behind its address translation: needs no privileges. Secure shell of Domain0 (10.0.2.15) is at SSH_PORT on loopback, that of
+# guests 10.0.2.16 ... 10.0.2.19 at the ports behind it, their web servers at HTTP_PORT (guest 16), HTTP_PORT + 1 ... NET=no: a machine without a card.
+NET ?= yes
+HTTP_PORT ?= 8016
+forward_guest = hostfwd=tcp:127.0.0.1:$(shell expr $(SSH_PORT) + $(1) - 15)-10.0.2.$(1):22,hostfwd=tcp:127.0.0.1:$(shell expr $(HTTP_PORT) + $(1) - 16)-10.0.2.$(1):80
+empty :=
+space := $(empty) $(empty)
+comma := ,
+ifeq ($(NET),yes)
+RUN_ARCHIVES += $(NET_TOOLS) $(SSH_FOLDER)/key.cpio
+QEMU_NET = -netdev user,id=net0,hostfwd=tcp:127.0.0.1:$(SSH_PORT)-10.0.2.15:22,$(subst $(space),$(comma),$(foreach n,16 17 18 19,$(call forward_guest,$(n)))) -device virtio-net-pci,netdev=net0
+RUN_HELLO := Secure shell: ssh -F $(SSH_FOLDER)/config dom0; guests by rule: guest16 ... guest19.
+else
+QEMU_NET := -nic none
+endif
+RUN_RAMDISK := $(BUILD)/dom0-run.cpio
+$(RUN_RAMDISK): $(RUN_ARCHIVES) FORCE
+	@cat $(RUN_ARCHIVES) >$@
+
 .PHONY: run
-run: hypervisor $(DOM0_KERNEL) $(RUN_RAMDISK) ##- boot Debian's kernel as Domain0 in QEMU, with a shell and all to make guests (SCHED=rr CPUS=4 MEM=4G DOM0_MEM=1G DISKS=no COLLET_ARGS=... DOM0_ARGS=...)
+run: hypervisor $(DOM0_KERNEL) $(RUN_RAMDISK) ##- boot Debian's kernel as Domain0 in QEMU, with a shell and all to make guests (SCHED=rr CPUS=4 MEM=4G DOM0_MEM=1G DISKS=no NET=no SSH_PORT=2222 COLLET_ARGS=... DOM0_ARGS=...)
 	@echo 'Starting; the shell takes some seconds. Leave with `poweroff` in it, or Ctrl-A x.'
+	$(if $(RUN_HELLO),@echo '$(RUN_HELLO)')
 	@echo '$(QEMU) -nographic -kernel $(HV_IMAGE) ...'
-	$(QEMU) -nographic -kernel $(HV_IMAGE) -append "$(strip $(COLLET_LINE))" -initrd "$(DOM0_KERNEL) $(DOM0_LINE),$(RUN_RAMDISK)" $(QEMU_DISKS)
+	$(QEMU) -nographic -kernel $(HV_IMAGE) -append "$(strip $(COLLET_LINE))" -initrd "$(DOM0_KERNEL) $(DOM0_LINE),$(RUN_RAMDISK)" $(QEMU_DISKS) $(QEMU_NET)
 
 .PHONY: demo
 demo: hypervisor $(DOM0_KERNEL) $(DISKS_RAMDISK) $(ROOTFS) $(JQ_OVERLAY) $(DRIVE) ##- without hands: guests share a CPU by weight under several schedulers and a policy plugin; two Debian systems share a disk under four ordering modules
@@ -83,17 +103,21 @@ DEPS := gcc:/usr/bin/gcc binutils:/usr/bin/ld libc6-dev:/usr/include/stdio.h lib
 # Only some targets need these: GRUB boots, other packers of kernels, the other compiler, tidy layout.
 DEPS_TEST := grub-common:/usr/bin/grub-mkrescue grub-pc-bin:/usr/lib/grub/i386-pc/multiboot2.mod xorriso:/usr/bin/xorriso mtools:/usr/bin/mformat \
 	zstd:/usr/bin/zstd lz4:/usr/bin/lz4 clang:/usr/bin/clang clang-format:/usr/bin/clang-format clang-tidy:/usr/bin/clang-tidy
+# For the network: a key for secure shell, and what looks at captures.
+DEPS_NET := openssh-client:/usr/bin/ssh-keygen curl:/usr/bin/curl tshark:/usr/bin/tshark
 # For disks: Debian's systems for guests, partitions, pictures of the demo.
 DEPS_DISKS := mmdebstrap:/usr/bin/mmdebstrap uidmap:/usr/bin/newuidmap fakeroot:/usr/bin/fakeroot-sysv fdisk:/sbin/sfdisk e2fsprogs:/sbin/mkfs.ext4 gnuplot-nox:/usr/bin/gnuplot
 missing = $(strip $(foreach d,$(1),$(if $(wildcard $(word 2,$(subst :, ,$(d)))),,$(word 1,$(subst :, ,$(d))))))
 INSTALL := apt-get install -y --no-install-recommends
 
-.PHONY: deps check-deps check-disk-deps
+.PHONY: deps check-deps check-disk-deps check-net-deps
 deps: ##- install the Debian packages that are missing (as root or with sudo)
-	@tests/check/install-deps.sh $(call missing,$(DEPS) $(DEPS_TEST) $(DEPS_DISKS))
+	@tests/check/install-deps.sh $(call missing,$(DEPS) $(DEPS_TEST) $(DEPS_DISKS) $(DEPS_NET))
 
 # Costs nothing when all is there; otherwise installs, or says what to type.
 check-deps:
 	$(if $(call missing,$(DEPS)),@tests/check/install-deps.sh $(call missing,$(DEPS)),@:)
 check-disk-deps:
 	$(if $(call missing,$(DEPS_DISKS)),@tests/check/install-deps.sh $(call missing,$(DEPS_DISKS)),@:)
+check-net-deps:
+	$(if $(call missing,$(DEPS_NET)),@tests/check/install-deps.sh $(call missing,$(DEPS_NET)),@:)

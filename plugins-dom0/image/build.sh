@@ -21,7 +21,7 @@ package=$(kernel_package)
 [ -n "$package" ] || { echo "build.sh: linux-image-amd64 names no kernel" >&2; exit 1; }
 kernel=$("$here/fetch-deb.sh" "$folder/packages" "$package")
 busybox=$("$here/fetch-deb.sh" "$folder/packages" busybox-static)
-version="$(basename "$kernel") $(basename "$busybox") $(cat "$here"/init "$here"/inittab "$here"/profile "$here"/stop "$here"/*.sh | cksum)"
+version="$(basename "$kernel") $(basename "$busybox") $(cat "$here"/init "$here"/inittab "$here"/profile "$here"/stop "$here"/network-up "$here"/*.sh | cksum)"
 
 if [ -e "$folder/vmlinux" ] && [ -e "$folder/dom0.cpio" ] && [ "$(cat "$folder/version" 2>/dev/null)" = "$version" ]; then
     touch "$folder/vmlinux" "$folder/dom0.cpio"

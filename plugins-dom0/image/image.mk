@@ -22,7 +22,7 @@ image: check-deps
 	@$(IMAGE)/build.sh $(DEBIAN)
 
 # Offline and quick: only when there is none.
-$(DOM0_KERNEL) $(DOM0_INITRD) &: $(addprefix $(IMAGE)/,build.sh extract-vmlinux.sh fetch-deb.sh make-initramfs.sh pick.sh pack.sh init inittab profile stop) | check-deps
+$(DOM0_KERNEL) $(DOM0_INITRD) &: $(addprefix $(IMAGE)/,build.sh extract-vmlinux.sh fetch-deb.sh make-initramfs.sh pick.sh pack.sh init inittab profile stop network-up) | check-deps
 	@$(IMAGE)/build.sh $(DEBIAN)
 
 # stress-ng, and a small C compiler with the headers it wants.
@@ -40,7 +40,7 @@ $(DOMU_WORK): $(IMAGE)/domu/work.c | check-deps
 	@mkdir -p $(BUILD)
 	$(CC) -std=gnu11 -Os -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-builtin -fno-pic -no-pie -fno-stack-protector -fno-asynchronous-unwind-tables -o $@ $<
 
-$(DOMU_ARCHIVE): $(addprefix $(IMAGE)/,make-domu.sh fetch-deb.sh pack.sh) $(wildcard $(IMAGE)/domu/*) $(KERNELS_ELF) $(DOMU_WORK) | check-deps
+$(DOMU_ARCHIVE): $(addprefix $(IMAGE)/,make-domu.sh pick.sh network-up fetch-deb.sh pack.sh) $(wildcard $(IMAGE)/domu/*) $(KERNELS_ELF) $(DOMU_WORK) | check-deps
 	@mkdir -p $(DEBIAN)
 	@echo '  INITRD  $@'
 	@$(IMAGE)/make-domu.sh $@ $(DEBIAN)/packages $(BUILD)
@@ -58,6 +58,22 @@ $(JQ_OVERLAY): $(IMAGE)/make-overlay.sh $(IMAGE)/pack.sh $(IMAGE)/fetch-deb.sh |
 	@mkdir -p $(DEBIAN)
 	@$(IMAGE)/make-overlay.sh $@ $(DEBIAN)/packages jq
 
+## Network: programs for it in Domain0, and a key that lets people in
+NET_TOOLS := $(DEBIAN)/net-tools.cpio
+SSH_FOLDER := $(DEBIAN)/ssh
+SSH_KEY := $(SSH_FOLDER)/id
+SSH_PORT ?= 2222
+
+$(NET_TOOLS): $(addprefix $(IMAGE)/,make-net-tools.sh ssh-up pick.sh fetch-deb.sh pack.sh) $(DOMU_ARCHIVE) | check-deps
+	@echo '  INITRD  $@'
+	@$(IMAGE)/make-net-tools.sh $@ $(DEBIAN)/packages $(DOMU_ARCHIVE)
+
+# As old as the file systems that have its public half.
+$(SSH_KEY): | check-deps check-net-deps
+	@$(IMAGE)/make-key.sh $(SSH_FOLDER) $(SSH_PORT)
+$(SSH_FOLDER)/key.cpio: $(SSH_KEY) $(IMAGE)/make-key.sh FORCE
+	@$(IMAGE)/make-key.sh $(SSH_FOLDER) $(SSH_PORT)
+
 ## Disks: programs for them in Domain0, a Debian system for guests, image files
 DISK_TOOLS := $(DEBIAN)/disk-tools.cpio
 ROOTFS := $(DEBIAN)/rootfs.ext4
@@ -70,9 +86,9 @@ $(DISK_TOOLS): $(addprefix $(IMAGE)/,make-disk-tools.sh make-fio.sh pick.sh fetc
 	@echo '  INITRD  $@'
 	@$(IMAGE)/make-disk-tools.sh $@ $(DEBIAN)/packages $(DOMU_ARCHIVE)
 
-$(ROOTFS) $(ROOTFS_INITRD) &: $(addprefix $(IMAGE)/,make-rootfs.sh make-fio.sh pick.sh fetch-deb.sh) | check-deps check-disk-deps
+$(ROOTFS) $(ROOTFS_INITRD) &: $(addprefix $(IMAGE)/,make-rootfs.sh make-fio.sh pick.sh ssh-up fetch-deb.sh) $(SSH_KEY) | check-deps check-disk-deps
 	@mkdir -p $(DEBIAN)/packages
-	@$(IMAGE)/make-rootfs.sh $(DEBIAN) $(DEBIAN)/packages
+	@$(IMAGE)/make-rootfs.sh $(DEBIAN) $(DEBIAN)/packages $(SSH_KEY).pub
 
 $(DISK_IMAGES) &: | $(ROOTFS) check-disk-deps
 	@$(IMAGE)/make-disks.sh $(BUILD)/disks $(ROOTFS)

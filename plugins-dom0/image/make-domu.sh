@@ -35,10 +35,16 @@ ln -s bin/busybox init
 for name in init poweroff reboot halt; do
     ln -s ../bin/busybox "sbin/$name"
 done
-cp "$here/domu/inittab" "$here/domu/start" etc/
-chmod 755 etc/start
+cp "$here/domu/inittab" "$here/domu/start" "$here/network-up" etc/
+chmod 755 etc/start etc/network-up
 cp "$build/domu-work" bin/work
 strip bin/work
+stage_of_all=$stage
+stage=$guest
+# shellcheck source=plugins-dom0/image/pick.sh
+. "$here/pick.sh"
+module "$standard" xen-netfront
+stage=$stage_of_all
 echo 'root::0:0:root:/root:/bin/sh' >etc/passwd
 mkdir -p "$stage/boot/tiny"
 "$here/pack.sh" "$guest" "$stage/boot/domu.cpio"

@@ -25,14 +25,15 @@ done
 ln -s ../bin/busybox sbin/init
 cp "$here/init" init
 chmod 755 init
-cp "$here/inittab" "$here/profile" "$here/stop" etc/
-chmod 755 etc/stop
-echo 'root::0:0:root:/root:/bin/sh' >etc/passwd
-echo 'root:x:0:' >etc/group
+cp "$here/inittab" "$here/profile" "$here/stop" "$here/network-up" etc/
+chmod 755 etc/stop etc/network-up
+# tcpdump reads files as a user of its own.
+printf '%s\n' 'root::0:0:root:/root:/bin/sh' 'tcpdump:x:100:100::/tmp:/bin/false' >etc/passwd
+printf '%s\n' 'root:x:0:' 'tcpdump:x:100:' >etc/group
 echo 'dom0' >etc/hostname
 # shellcheck source=plugins-dom0/image/pick.sh
 . "$here/pick.sh"
-for name in xen-privcmd xenfs xen-evtchn xen-gntdev xen-gntalloc xen-blkfront; do
+for name in xen-privcmd xenfs xen-evtchn xen-gntdev xen-gntalloc xen-blkfront xen-netfront tun; do
     module "$kernel" "$name"
 done
 "$here/pack.sh" "$stage" "$output"

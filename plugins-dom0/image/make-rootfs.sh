@@ -3,7 +3,7 @@
 #
 # A Debian system for guests: FOLDER/rootfs.ext4, a file system of SIZE MiB (sparse), and FOLDER/rootfs.initrd, the initial ramdisk that Debian's own update-initramfs made in it.
 #
-#   make-rootfs.sh FOLDER CACHE
+#   make-rootfs.sh FOLDER CACHE [PUBLIC-KEY]      (that root may come in with, by secure shell)
 #
 # mmdebstrap puts it together from Debian's mirror, also for an ordinary user (package uidmap, an entry in /etc/subuid). systemd, udev, a login on every console, no password for
 # root. The kernel's files are those of the package that Domain0 starts guests with, without drivers for hardware that no guest has; fio is there as in Domain0.
@@ -14,6 +14,7 @@ folder=$(cd "$1" && pwd)
 cache=$(cd "$2" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 size=${SIZE:-640}
+key=${3:-}
 
 pool=$(mktemp -d)
 stage=$pool/extra
@@ -51,6 +52,15 @@ printf '%s\n' xen_blkfront virtio_pci virtio_blk ext4 crc32c_generic >"$stage/us
 echo 'LABEL=root / ext4 errors=remount-ro 0 1' >"$stage/etc/fstab"
 echo debian >"$stage/etc/hostname"
 printf '127.0.0.1 localhost\n127.0.1.1 debian\n' >"$stage/etc/hosts"
+# Secure shell by the key that Domain0 is entered with, too.
+mkdir -p "$stage/etc/systemd/network/70-eth0.network.d" "$stage/etc/systemd/system/multi-user.target.wants"
+cp "$here/ssh-up" "$stage/etc/ssh-up"
+[ -z "$key" ] || cp "$key" "$stage/etc/ssh-key.pub"
+printf '%s\n' '[Unit]' 'Description=Secure shell' '[Service]' 'ExecStart=/etc/ssh-up -F -E' >"$stage/etc/systemd/system/ssh.service"
+ln -s ../ssh.service "$stage/etc/systemd/system/multi-user.target.wants/"
+# Addresses come by the words ip= on the kernel's command line; where an IPv6 address is given there, there is no other.
+printf '%s\n' '[Network]' 'IPv6AcceptRA=no' >"$stage/etc/systemd/network/70-eth0.network.d/addresses.conf"
+echo 'nameserver 10.0.2.3' >"$stage/etc/resolv.conf"
 tar -C "$stage" --owner=0 --group=0 -cf "$pool/extra.tar" .
 chmod 644 "$pool/extra.tar"
 
@@ -63,6 +73,8 @@ tar -C "$root" -xf "$2" --keep-directory-symlink
 chroot "$root" depmod "$3"
 chroot "$root" update-initramfs -c -k "$3" >/dev/null
 chroot "$root" passwd -q -d root
+chroot "$root" systemctl --quiet enable systemd-networkd.service systemd-network-generator.service
+chroot "$root" systemctl --quiet mask systemd-networkd-wait-online.service
 # Nothing of these has work to do here.
 chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer getty@tty1.service
 # Consoles are read by scripts, too: no markers around pasted text.
@@ -75,7 +87,7 @@ chroot "$root" journalctl --update-catalog >/dev/null 2>&1 || true
 touch -r "$root/usr" "$root/etc/.updated" "$root/var/.updated"
 END
 chmod 755 "$pool/finish"
-packages=systemd-sysv,udev,dbus,kmod,initramfs-tools-core,initramfs-tools,e2fsprogs,fdisk,procps,libaio1,libnuma1,iproute2
+packages=systemd-sysv,udev,dbus,kmod,initramfs-tools-core,initramfs-tools,e2fsprogs,fdisk,procps,libaio1,libnuma1,iproute2,dropbear-bin,iperf3,iputils-ping,busybox-static,tcpdump
 mmdebstrap --quiet --variant=minbase --include="$packages" --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --customize-hook="$pool/finish \"\$1\" $pool/extra.tar $version" --format=tar bookworm - "$mirror" >"$pool/rootfs.tar"
 

@@ -20,7 +20,7 @@ trap 'rm -rf "$stage" "$pool"' EXIT
 # shellcheck source=plugins-dom0/image/pick.sh
 . "$here/pick.sh"
 pick_from "$cache" xen-utils-4.17 xenstore-utils bash ncurses-base libc6 libxenstore4 libxenmisc4.17 libxencall1 libxenevtchn1 libxengnttab1 \
-    libxenforeignmemory1 libxentoolcore1 libxentoollog1 libxendevicemodel1 libxenhypfs1 libinih1 libjansson4 libncursesw6 libtinfo6 liblzma5 libzstd1 liblz4-1 zlib1g libgcc-s1
+    libxenforeignmemory1 libxentoolcore1 libxentoollog1 libxendevicemodel1 libxenhypfs1 libinih1 libjansson4 libncursesw6 libtinfo6 liblzma5 libzstd1 liblz4-1 zlib1g libgcc-s1 libpcap0.8
 
 mkdir -p "$stage/var/lib/xenstored" "$stage/var/log/xen" "$stage/usr/sbin" "$stage/etc"
 ln -s /run "$stage/var/run"
@@ -45,6 +45,7 @@ needs_of_all
 for name in libxenstore.so.4 libxenevtchn.so.1 libinih.so.1 libjansson.so.4 libncursesw.so.6 libtinfo.so.6 liblzma.so.5 libzstd.so.1 liblz4.so.1 libz.so.1 libm.so.6; do
     library "$name"
 done
+pcap_library
 # Nobody names it, but glibc opens it when a thread is cancelled (xenstore-watch does).
 library libgcc_s.so.1
 "$here/pack.sh" "$stage" "$output"

@@ -58,3 +58,17 @@ module() { # kernel package's folder, module: into lib/modules, unpacked; nothin
 kernel_package() { # meta package: prints the package of today's kernel
     apt-cache depends "$1" | sed -n 's/^ *Depends: \(linux-image-.*\)$/\1/p' | head -n 1
 }
+# stand_in LIBRARY VERSION FILE...: an empty library instead of one that these name but do not use here: the functions of that version that they want do nothing and return 0.
+stand_in() {
+    stand_in_name=$1
+    stand_in_version=$2
+    shift 2
+    readelf --dyn-syms -W "$@" | sed -n "s/.* \([A-Za-z_0-9]*\)@@*$stand_in_version .*/long \1(void) { return 0; }/p" | sort -u >"$pool/stand-in.c"
+    echo "$stand_in_version { global: *; };" >"$pool/stand-in.map"
+    gcc -w -fno-builtin -shared -nostdlib -fPIC -s -Wl,-soname,"$stand_in_name" -Wl,--version-script="$pool/stand-in.map" -o "$stage/lib/x86_64-linux-gnu/$stand_in_name" "$pool/stand-in.c"
+}
+# libpcap, without the D-Bus, systemd and crypto libraries that its capture of D-Bus messages would bring.
+pcap_library() {
+    stand_in libdbus-1.so.3 LIBDBUS_1_3 "$(readlink -f "$(find_file usr/lib/x86_64-linux-gnu/libpcap.so.0.8)")"
+    library libpcap.so.0.8
+}
