@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Builds the hypervisor: every C and assembly file of hypervisor/, sdk/image/, sdk/disk/, sched/, vfr-rules/ and blk-sched/ into one image.
+# Builds the hypervisor: every C and assembly file of hypervisor/, sdk/image/, sdk/disk/, sdk/vfr/, sched/, vfr-rules/ and blk-sched/ into one image.
 # Included by the top Makefile; works alone as `make -f hypervisor/build.mk`. DEBUG=1 builds build/collet-debug with
 # assertions, UBSan traps, stack protector and frame pointers. CC may be gcc or clang.
 
@@ -24,7 +24,7 @@ HV_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-r
 LD ?= ld
 
 HV_SOURCES := $(sort $(filter-out hypervisor/image/% hypervisor/traps/asm-offsets.c, \
-	$(shell find hypervisor sdk/image sdk/disk $(wildcard sched vfr-rules blk-sched) \( -name '*.c' -o -name '*.S' \) ! -name 'test-*.c')))
+	$(shell find hypervisor sdk/image sdk/disk sdk/vfr $(wildcard sched vfr-rules blk-sched) \( -name '*.c' -o -name '*.S' \) ! -name 'test-*.c')))
 HV_OBJECTS := $(addprefix $(HV_OUT)/,$(addsuffix .o,$(HV_SOURCES)))
 HV_OFFSETS := $(if $(wildcard hypervisor/traps/asm-offsets.c),$(HV_OUT)/asm-offsets.h)
 

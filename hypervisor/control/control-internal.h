@@ -85,3 +85,8 @@ long control_vbd_disconnect(uint64_t arg, size_t bytes);
 long control_vbd_limits(uint64_t arg, size_t bytes);
 long control_vbd_list(uint64_t arg, size_t bytes);
 long control_vbd_extents(uint64_t arg, size_t bytes);
+
+/* capture-ops.c */
+long control_capture_open(uint64_t arg, size_t bytes);
+long control_capture_info(uint64_t arg, size_t bytes);
+long control_capture_close(uint64_t arg, size_t bytes);

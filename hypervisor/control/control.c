@@ -67,6 +67,9 @@ static const control_fn control_table[] = {
     [COLLET_OP_VBD_LIMITS] = control_vbd_limits,
     [COLLET_OP_VBD_LIST] = control_vbd_list,
     [COLLET_OP_VBD_EXTENTS] = control_vbd_extents,
+    [COLLET_OP_CAPTURE_OPEN] = control_capture_open,
+    [COLLET_OP_CAPTURE_INFO] = control_capture_info,
+    [COLLET_OP_CAPTURE_CLOSE] = control_capture_close,
 };
 
 /* Whether guest memory is all zero: 0, -E2BIG, -EFAULT. */

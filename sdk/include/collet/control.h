@@ -945,7 +945,7 @@ struct collet_capture_info {
     uint32_t pad;
     char targets[COLLET_CAPTURE_TARGETS]; /* [out] */
 };
-/* COLLET_OP_CAPTURE_CLOSE. -ENOENT. What is in the rings stays readable until the next one is opened. */
+/* COLLET_OP_CAPTURE_CLOSE. -ENOENT. Its rings are not to be read any more. */
 struct collet_capture_ref {
     uint32_t capture; /* [in] */
     uint32_t pad;
