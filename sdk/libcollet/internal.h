@@ -129,3 +129,8 @@ void cache_forget(struct cache_entry *entry);
 
 /* A ring over pages that are mapped already; NULL and *why: it is none. */
 struct collet_trace_ring *trace_ring_make(const void *pages, size_t bytes, const char **why);
+
+/* ---- Captures ---- */
+
+/* What is wrong with the header of mapped pages, or NULL. */
+const char *capture_ring_wrong(const struct collet_capture_header *h, size_t bytes);

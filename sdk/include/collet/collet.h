@@ -9,9 +9,11 @@
  */
 #pragma once
 
+#include <collet/capture.h>
 #include <collet/control.h>
 #include <collet/disk-record.h>
 #include <collet/trace.h>
+#include <vfr/bpf.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -190,6 +192,24 @@ int collet_trace_open(struct collet *c, unsigned int cpu, struct collet_trace_ri
 void collet_trace_close(struct collet_trace_ring *ring);
 /* Records from *position on (0: the oldest that is left), which moves; number, 0 if there is none yet. *lost grows by those that were overwritten before they were read, but not for position 0. */
 size_t collet_trace_read(struct collet_trace_ring *ring, uint64_t *position, struct collet_trace_record *records, size_t room, uint64_t *lost);
+
+/* ---- Captures ---- */
+
+/* One that is open, with its rings mapped. */
+struct collet_capture;
+/* Begin; open: as struct collet_capture_open says, but for `filter`, which is given by itself (NULL with filter_count 0). -EBUSY: as many as can be are open. Failures leave none open. */
+int collet_capture_open(struct collet *c, struct collet_capture_open *open, const struct vfr_bpf_insn *filter, struct collet_capture **capture);
+/* The oldest frame that is older than until_ns (system time): 1, 0 if there is none yet, or -errno. *frame: record->captured bytes, until the next call of collet_capture_next, _release or _close. A frame is in its ring
+ * soon after its time; so until_ns some milliseconds ago keeps the order among the CPUs. */
+int collet_capture_next(struct collet_capture *capture, uint64_t until_ns, struct collet_capture_record *record, const uint8_t **frame);
+/* Give back the places of all that was read, and tell how it stands (now_ns, the counters). -ENOENT: somebody has closed it. */
+int collet_capture_release(struct collet_capture *capture, struct collet_capture_info *info);
+uint32_t collet_capture_number(const struct collet_capture *capture);
+void collet_capture_close(struct collet_capture *capture);
+/* All that are open, in a new array for free(); number or -errno. */
+int collet_capture_list(struct collet *c, struct collet_capture_info **captures);
+/* Close one of another program, by its number. */
+int collet_capture_end(struct collet *c, uint32_t number);
 
 #ifdef __cplusplus
 }
