@@ -13,6 +13,7 @@
  *   count  NUMBER /REGEX/ name               exactly so many lines of the log match
  *   show   /REGEX/                           print matching lines of the log as comments
  *   sleep  SECONDS
+ *   run    SECONDS /SHELL COMMAND/ name      of this host, beside the machine: ok if its status is 0; else what it said is shown (a slash within is written \x2f)
  *   exit   SECONDS name                      the program must end by itself with status 0
  *   # comment
  *
@@ -307,6 +308,18 @@ static void bad_script(const char *line)
     exit(2);
 }
 
+static void show_file(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char line[400];
+
+    for (int lines = 0; file != NULL && lines < TAIL_LINES && fgets(line, sizeof(line), file) != NULL; lines++)
+        printf("#   %s%s", line, strchr(line, '\n') ? "" : "\n");
+    if (file != NULL)
+        fclose(file);
+    fflush(stdout);
+}
+
 /* "[NUMBER] /REGEX/ [name]" after the command word. */
 static const char *parse(char *text, const char *line, double *number, regex_t *regex)
 {
@@ -332,6 +345,52 @@ static const char *parse(char *text, const char *line, double *number, regex_t *
         text += strspn(text, " ");
     }
     return text;
+}
+
+/* "SECONDS /SHELL COMMAND/ name". The machine goes on meanwhile: what it says is taken. A command that fails does not end the script. */
+static void run_command(char *text, const char *line)
+{
+    char said[] = "/tmp/drive-said.XXXXXX";
+    char *end, *command, *last;
+    double until;
+    int file = mkstemp(said), status = 0;
+    bool ended = false;
+    pid_t pid;
+
+    until = now() + strtod(text, &end);
+    command = strchr(end, '/');
+    last = command == NULL ? NULL : strstr(command + 1, "/ ");
+    if (end == text || last == NULL || file < 0)
+        bad_script(line);
+    *last = '\0';
+    unescape(++command);
+    pid = fork();
+    if (pid == 0) {
+        setpgid(0, 0);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
+        dup2(file, 1);
+        dup2(file, 2);
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    while (pid > 0 && !ended && now() < until) {
+        if (machine.ended)
+            usleep(100000);
+        else
+            listen_until(now() + 0.1);
+        ended = waitpid(pid, &status, WNOHANG) == pid;
+    }
+    if (pid > 0 && !ended) {
+        kill(-pid, SIGKILL);
+        waitpid(pid, &status, 0);
+    }
+    ended = ended && status == 0;
+    result(ended, "%s", last + 2);
+    if (!ended)
+        show_file(said);
+    close(file);
+    unlink(said);
 }
 
 /* False: the rest of the script makes no sense. */
@@ -362,6 +421,10 @@ static bool play(char *command, const char *line)
         if (!ok)
             show_tail();
         return ok;
+    }
+    if (strcmp(command, "run") == 0) {
+        run_command(text, line);
+        return true;
     }
     if (strcmp(command, "expect") == 0 || strcmp(command, "wait") == 0 || strcmp(command, "follow") == 0) {
         name = parse(text, line, &number, &regex);
@@ -408,7 +471,7 @@ static bool play(char *command, const char *line)
 /* Commands that would have given a result, after the script broke off. */
 static void count_missing(const char *line)
 {
-    static const char *const judged[] = { "expect ", "follow ", "forbid ", "count ", "exit " };
+    static const char *const judged[] = { "expect ", "follow ", "forbid ", "count ", "exit ", "run " };
 
     for (size_t i = 0; i < sizeof(judged) / sizeof(judged[0]); i++)
         if (strncmp(line, judged[i], strlen(judged[i])) == 0)
