@@ -90,3 +90,22 @@ long control_vbd_extents(uint64_t arg, size_t bytes);
 long control_capture_open(uint64_t arg, size_t bytes);
 long control_capture_info(uint64_t arg, size_t bytes);
 long control_capture_close(uint64_t arg, size_t bytes);
+
+/* net-ops.c */
+long control_nic_list(uint64_t arg, size_t bytes);
+long control_vif_create(uint64_t arg, size_t bytes);
+long control_vif_destroy(uint64_t arg, size_t bytes);
+long control_vif_connect(uint64_t arg, size_t bytes);
+long control_vif_disconnect(uint64_t arg, size_t bytes);
+long control_vif_set(uint64_t arg, size_t bytes);
+long control_vif_list(uint64_t arg, size_t bytes);
+long control_net_sched_list(uint64_t arg, size_t bytes);
+long control_net_sched_use(uint64_t arg, size_t bytes);
+long control_rules_load(uint64_t arg, size_t bytes);
+long control_rules_confirm(uint64_t arg, size_t bytes);
+long control_rules_info(uint64_t arg, size_t bytes);
+long control_rules_read(uint64_t arg, size_t bytes);
+long control_rules_counters(uint64_t arg, size_t bytes);
+long control_rule_kinds(uint64_t arg, size_t bytes);
+long control_flows_set(uint64_t arg, size_t bytes);
+long control_flows_list(uint64_t arg, size_t bytes);

@@ -47,6 +47,8 @@ void rules_init(void);
 /* Once for each packet (or a batch of them): the generation that judges it. Never NULL. Pair: rules_leave, on the same CPU, without giving way. May not be nested. */
 struct vfr_generation *rules_enter(void);
 void rules_leave(void);
+/* All CPUs that are between the two now have left once on return. Context: hypercall, no lock held, not between the two itself; gives way. Who has taken something out of vfr_ports, or out of packets' sight, may free it then. */
+void rules_wait(void);
 /* Judge: VFR_TX for packet->from, VFR_RX for packet->to. Fast when no rule of the generation can match there. */
 void rules_judge(struct vfr_generation *g, struct net_packet *packet, unsigned int direction, uint64_t now_ns, struct vfr_verdict *verdict);
 /* Which port a verdict's target means: asked for each port. */
