@@ -18,7 +18,7 @@ static void mirror_act(const struct vfr_use *use, void *state, const struct vfr_
 }
 
 static const struct vfr_parameter mirror_params[] = {
-    { "to", VFR_PARAM_IFACE, 0, UINT32_MAX, 0, "the interface that gets a copy" },
+    { "iface", VFR_PARAM_IFACE, 0, UINT32_MAX, 0, "the interface that gets a copy" },
 };
 
 const struct vfr_rule_ops vfr_mirror = {

@@ -161,7 +161,7 @@ static const char *ipv6_reason(const struct vfr_packet *packet)
         !(all_zero(packet->source, 16) && from_nobody_allowed(packet)))
         return "another's IPv6 source address";
     /* What cannot be seen may be neighbour discovery: only the pieces behind the first one may hide what they are. */
-    if (packet->l4 == 0 && !packet->fragment && (packet->faults & (VFR_FAULT_SHORT | VFR_FAULT_OPTIONS | VFR_FAULT_FRAGMENT)) != 0)
+    if (packet->l4 == 0 && !packet->fragment && (packet->faults & (VFR_FAULT_SHORT | VFR_FAULT_LENGTH | VFR_FAULT_OPTIONS | VFR_FAULT_FRAGMENT)) != 0)
         return "IPv6 headers that cannot be followed";
     if (packet->protocol == PROTOCOL_ICMPV6 && packet->l4 != 0 && packet->icmp_type >= ND_ROUTER_ASKED && packet->icmp_type <= ND_REDIRECT)
         return nd_reason(packet);
