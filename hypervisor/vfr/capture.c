@@ -22,7 +22,11 @@
 
 #define PAGES_DEFAULT 64u
 #define ABANDONED_NS  (600ull * 1000 * 1000 * 1000)
-#define KNOWN         2u /* of `known`: below the interface's id; bit 0: it is meant */
+/* What is known of a port: bit 0: it is meant, bit 1: this has been worked out, bits 2 to 7: where its counters are; above: its id, for slots are given again. */
+#define KNOWN_MEANT   1u
+#define KNOWN         2u
+#define KNOWN_PLACE(known) ((known) >> 2 & 63)
+#define KNOWN_ID(id)       ((uint64_t)(id) << 8)
 
 _Static_assert(sizeof(struct collet_capture_record) == 128, "part of the interface");
 _Static_assert(sizeof(struct collet_capture_header) <= PAGE_SIZE, "one page");
@@ -45,7 +49,10 @@ struct capture {
     uint64_t asked_ns; /* atomic */
     char targets[COLLET_CAPTURE_TARGETS];
     struct capture_ring rings[MAX_CPUS];
-    uint64_t known[PORTS_MAX]; /* by slot, atomic: id << 2 | KNOWN | whether it is meant; 0: not worked out */
+    uint64_t known[PORTS_MAX]; /* by slot, atomic; KNOWN_* */
+    struct spinlock names_lock;
+    uint32_t name_count;                               /* names_lock */
+    char names[COLLET_CAPTURE_IFACES][VFR_NAME_MAX];   /* names_lock: which counters are whose; an interface that comes back goes on with its own */
 };
 
 uint32_t captures_on; /* bit per slot; atomic */
@@ -108,16 +115,40 @@ static bool targets_mean(const char *targets, const struct vfr_iface *iface)
     }
 }
 
-/* Two CPUs may work it out at once: they find the same. */
-static bool port_meant(struct capture *c, const struct vfr_port *port)
+/* Which counters are those of that name: the last ones are everybody's for whom there are no others. */
+static uint32_t name_place(struct capture *c, const char *name)
 {
-    uint64_t *at = &c->known[port->slot], known = READ_ONCE(*at), id = (uint64_t)port->iface.id << 2 | KNOWN;
+    uint32_t place = 0;
 
-    if (unlikely((known & ~1ull) != id)) {
-        known = id | (targets_mean(c->targets, &port->iface) ? 1 : 0);
-        __atomic_store_n(at, known, __ATOMIC_RELAXED);
+    spin_lock(&c->names_lock);
+    while (place < c->name_count && strcmp(c->names[place], name) != 0)
+        place++;
+    if (place == c->name_count && place < COLLET_CAPTURE_IFACES - 1) {
+        memcpy(c->names[place], name, VFR_NAME_MAX);
+        c->name_count++;
     }
-    return (known & 1) != 0;
+    spin_unlock(&c->names_lock);
+    return place;
+}
+
+/* Two CPUs may do it at once: they find the same. */
+static uint64_t port_work_out(struct capture *c, const struct vfr_port *port)
+{
+    uint64_t known = KNOWN_ID(port->iface.id) | KNOWN;
+
+    if (targets_mean(c->targets, &port->iface))
+        known |= KNOWN_MEANT | name_place(c, port->iface.name) << 2;
+    __atomic_store_n(&c->known[port->slot], known, __ATOMIC_RELAXED);
+    return known;
+}
+
+static uint64_t port_known(struct capture *c, const struct vfr_port *port)
+{
+    uint64_t known = READ_ONCE(c->known[port->slot]);
+
+    if (likely((known & (~0ull << 8 | KNOWN)) == (KNOWN_ID(port->iface.id) | KNOWN)))
+        return known;
+    return port_work_out(c, port);
 }
 
 /* ---- Writing ---- */
@@ -190,7 +221,7 @@ static void record_fill(struct collet_capture_record *r, const struct net_packet
     memcpy(r->name, iface->name, sizeof(r->name));
 }
 
-static void ring_write(const struct capture_ring *ring, const struct net_packet *packet, const struct said *said, uint32_t snap)
+static void ring_write(const struct capture_ring *ring, struct collet_capture_iface *counters, const struct net_packet *packet, const struct said *said, uint32_t snap)
 {
     struct collet_capture_header *h = ring->header;
     struct collet_capture_record r;
@@ -198,6 +229,7 @@ static void ring_write(const struct capture_ring *ring, const struct net_packet 
 
     if (h->head - __atomic_load_n(&h->tail, __ATOMIC_ACQUIRE) + sizeof(r) + wanted + 7 > h->bytes) {
         h->dropped++;
+        counters->dropped++;
         h->dropped_bytes += wanted;
         return;
     }
@@ -207,26 +239,45 @@ static void ring_write(const struct capture_ring *ring, const struct net_packet 
     r.bytes = (uint32_t)(sizeof(r) + r.captured + 7) & ~7u;
     ring_copy(ring, h->head, &r, sizeof(r));
     h->recorded++;
+    counters->recorded++;
     h->recorded_bytes += r.captured;
     __atomic_store_n(&h->head, h->head + r.bytes, __ATOMIC_RELEASE);
+}
+
+/* This pCPU's counters of a port. */
+static struct collet_capture_iface *counters_of(const struct capture_ring *ring, const struct vfr_port *port, uint64_t known)
+{
+    struct collet_capture_iface *counters = &ring->header->iface[KNOWN_PLACE(known)];
+
+    if (unlikely(counters->name[0] == '\0')) {
+        if (KNOWN_PLACE(known) == COLLET_CAPTURE_IFACES - 1)
+            strlcpy(counters->name, "others", sizeof(counters->name));
+        else
+            memcpy(counters->name, port->iface.name, sizeof(counters->name));
+    }
+    return counters;
 }
 
 /* What is wanted least often is asked first: most frames are of other ports. */
 static void capture_one(struct capture *c, const struct net_packet *packet, const struct said *said)
 {
+    uint64_t known = port_known(c, said->port);
+    struct collet_capture_iface *counters;
     const struct capture_ring *ring;
     uint32_t snap = c->snap_bytes;
 
-    if (!port_meant(c, said->port) || (c->flags & said->direction) == 0)
+    if ((known & KNOWN_MEANT) == 0 || (c->flags & said->direction) == 0)
         return;
     ring = &c->rings[this_cpu_id()];
+    counters = counters_of(ring, said->port, known);
     ring->header->seen++;
+    counters->seen++;
     if ((c->flags & (said->dropped < 0 ? COLLET_CAPTURE_PASSED : COLLET_CAPTURE_DROPPED)) == 0)
         return;
     if (c->filter_count != 0)
         snap = min(snap, vfr_bpf_run(c->filter, packet->view.header, packet->view.header_bytes, packet->view.bytes));
     if (snap != 0)
-        ring_write(ring, packet, said, snap);
+        ring_write(ring, counters, packet, said, snap);
 }
 
 void capture_packet(const struct net_packet *packet, const struct vfr_port *port, unsigned int direction, const struct vfr_verdict *verdict, uint64_t generation, int dropped, uint64_t now_ns)

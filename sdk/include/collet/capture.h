@@ -12,6 +12,13 @@
 
 #define COLLET_CAPTURE_MAGIC 0x727574706143544cull /* "LTCaptur" */
 
+/* Frames of one interface; the last entry is that of all for which there was no other. */
+#define COLLET_CAPTURE_IFACES 44u
+struct collet_capture_iface {
+    char name[64];
+    uint64_t seen, recorded, dropped; /* as below */
+};
+
 struct collet_capture_header {
     uint64_t magic;
     uint32_t capture; /* whose ring it is now; it changes when another capture gets these pages */
@@ -23,7 +30,8 @@ struct collet_capture_header {
     uint64_t tail;  /* given back */
     uint64_t seen;  /* frames of its interfaces, in its directions */
     uint64_t recorded, recorded_bytes;
-    uint64_t dropped, dropped_bytes;
+    uint64_t dropped, dropped_bytes; /* should have been recorded, but there was no room */
+    struct collet_capture_iface iface[COLLET_CAPTURE_IFACES]; /* without a name: none of its frames was seen by this pCPU */
 };
 
 enum {
