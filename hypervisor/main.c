@@ -21,7 +21,9 @@
 #include "tlb.h"
 #include "types.h"
 #include "vcpu.h"
+#include "vfr.h"
 #include "virtio-blk.h"
+#include "virtio-net.h"
 #include "x86/cpu-area.h"
 #include "x86/cpu-asm.h"
 #include "alloc.h"
@@ -91,8 +93,10 @@ void hypervisor_main(uint32_t magic, uint64_t info_maddr)
     paging_seal();
     irq_enable();
     block_init();
+    vfr_init();
     pci_init();
     virtio_blk_init();
+    virtio_net_init();
     if (build_domain0() != 0) {
         log_error("no Domain0: nothing to run");
         machine_end(boot_options.noreboot_exit ? MACHINE_POWEROFF : MACHINE_HALT);

@@ -15,6 +15,7 @@
 #include "lib/string.h"
 #include "mm.h"
 #include "vcpu.h"
+#include "vfr.h"
 #include "x86/layout.h"
 
 #include <hv/errno.h>
@@ -64,7 +65,7 @@ static uint64_t hypervisor_bytes(const struct domain *d, uint32_t vcpus)
 
     for (unsigned int i = 0; i < ARRAY_SIZE(d->events.groups); i++)
         bytes += d->events.groups[i] != NULL ? PAGE_SIZE : 0;
-    return bytes + domain_grants_bytes(d) + block_domain_bytes(d) + d->shared_frames * PAGE_SIZE;
+    return bytes + domain_grants_bytes(d) + block_domain_bytes(d) + vfr_domain_bytes(d) + d->shared_frames * PAGE_SIZE;
 }
 
 /* d's vCPUs stay: domain_memory_enter. */

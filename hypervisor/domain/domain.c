@@ -20,6 +20,7 @@
 #include "mm.h"
 #include "options.h"
 #include "vcpu.h"
+#include "vfr.h"
 
 #include <hv/errno.h>
 #include <xen/sched.h>
@@ -510,13 +511,21 @@ static void domain_settle(struct domain *d)
     }
 }
 
+/* No device has a frame of it any more. False: to be called again. */
+static bool domain_devices_destroy(struct domain *d)
+{
+    bool disks = block_domain_destroy(d), network = vfr_domain_destroy(d);
+
+    return disks && network;
+}
+
 void domain_destroy(struct domain *d)
 {
     if (!domain_mark_dying(d))
         return;
     domain_pause(d);
     domain_settle(d);
-    while (!block_domain_destroy(d)) {
+    while (!domain_devices_destroy(d)) {
         vcpu_yield();
         preempt_point();
     }
@@ -533,7 +542,7 @@ int domain_destroy_part(struct domain *d)
     else if (!__atomic_compare_exchange_n(&d->destroy_rests, &yes, false, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return -ESRCH; /* somebody else is at it */
     domain_settle(d);
-    if (!block_domain_destroy(d)) {
+    if (!domain_devices_destroy(d)) {
         __atomic_store_n(&d->destroy_rests, true, __ATOMIC_RELEASE);
         vcpu_yield();
         return -EINTR;
@@ -595,7 +604,7 @@ static bool work_domain0(void)
 
 static bool work_destroy(struct domain *d)
 {
-    if (!domain_settled(d) || !block_domain_destroy(d))
+    if (!domain_settled(d) || !domain_devices_destroy(d))
         return false;
     work_domain = NULL;
     domain_teardown(d);

@@ -7,8 +7,8 @@
  * walked once a window. Holds of backends (grant_hold) would show as differences; there are none while everything is stopped.
  */
 #include "alloc.h"
-#include "cpu.h"
 #include "block.h"
+#include "cpu.h"
 #include "domain.h"
 #include "frame-alloc.h"
 #include "lib/string.h"
@@ -16,6 +16,7 @@
 #include "page-table.h"
 #include "time.h"
 #include "vcpu.h"
+#include "vfr.h"
 #include "x86/layout.h"
 
 #define WINDOW_ORDER 9u /* 2 MiB of counters for 262144 frames; fewer at a time, and more walks, if there is no such piece */
@@ -84,6 +85,7 @@ static void count_domain(struct walk *w, struct domain *d)
         count_vcpu(w, v);
     domain_grants_each_hold(d, count_hold, w);
     block_each_hold(d, count_hold, w);
+    vfr_each_hold(d, count_hold, w);
     for (n = d->frame_list; n != FRAME_LIST_END; n = frame_table[n].next) {
         uint64_t word = frame_table[n].word;
         enum frame_type type = frame_type_of(word);

@@ -43,10 +43,8 @@ void rules_wait(void)
 
         if ((seen & 1) == 0)
             continue;
-        while (__atomic_load_n(&inside[cpu].turns, __ATOMIC_ACQUIRE) == seen) {
-            cpu_relax();
-            preempt_point();
-        }
+        while (__atomic_load_n(&inside[cpu].turns, __ATOMIC_ACQUIRE) == seen)
+            cpu_relax(); /* a round is short, and this may be a softirq, which must not give way */
     }
 }
 
