@@ -13,9 +13,10 @@
 
 #include <hv/errno.h>
 
-#define USED_NO_NOTIFY        1u
-#define PATIENCE_MAX 4u
-#define DIRECT_SLOT_SHIFT_MAX 5u /* 32 descriptors a request, 30 pages */
+#define USED_NO_NOTIFY         1u
+#define AVAILABLE_NO_INTERRUPT 1u
+#define PATIENCE_MAX           4u
+#define DIRECT_SLOT_SHIFT_MAX  5u /* 32 descriptors a request, 30 pages */
 
 static size_t available_bytes(uint32_t size)
 {
@@ -55,7 +56,7 @@ static void shape(struct virtio_queue *q)
     q->slots = (uint16_t)min((uint32_t)q->size >> q->slot_shift, VIRTIO_SLOTS_MAX);
 }
 
-int virtio_queue_create(struct virtio_queue *q, uint16_t size, bool indirect, bool event_index)
+int virtio_queue_create_rings(struct virtio_queue *q, uint16_t size, bool event_index)
 {
     char *rings;
 
@@ -63,19 +64,31 @@ int virtio_queue_create(struct virtio_queue *q, uint16_t size, bool indirect, bo
         return -ENODEV;
     q->lock = SPINLOCK_INIT;
     q->size = min(size, (uint16_t)VIRTIO_QUEUE_SIZE_MAX);
-    q->indirect = indirect;
     q->event_index = event_index;
     q->lies = 0;
-    shape(q);
     rings = heap_alloc(max(used_offset(q->size) + used_bytes(q->size), PAGE_SIZE));
-    q->memory = heap_alloc(max(q->slots * sizeof(struct virtio_slot), PAGE_SIZE));
+    if (rings == NULL)
+        return -ENOMEM;
     q->descriptors = (struct virtio_descriptor *)rings;
-    if (rings == NULL || q->memory == NULL) {
+    q->available = (struct virtio_available *)(rings + sizeof(struct virtio_descriptor) * q->size);
+    q->used = (struct virtio_used *)(rings + used_offset(q->size));
+    virtio_queue_restart(q);
+    return 0;
+}
+
+int virtio_queue_create(struct virtio_queue *q, uint16_t size, bool indirect, bool event_index)
+{
+    int rc = virtio_queue_create_rings(q, size, event_index);
+
+    if (rc != 0)
+        return rc;
+    q->indirect = indirect;
+    shape(q);
+    q->memory = heap_alloc(max(q->slots * sizeof(struct virtio_slot), PAGE_SIZE));
+    if (q->memory == NULL) {
         virtio_queue_destroy(q);
         return -ENOMEM;
     }
-    q->available = (struct virtio_available *)(rings + sizeof(struct virtio_descriptor) * q->size);
-    q->used = (struct virtio_used *)(rings + used_offset(q->size));
     virtio_queue_restart(q);
     return 0;
 }
@@ -244,4 +257,31 @@ uint32_t virtio_queue_abandon(struct virtio_queue *q, struct virtio_ended *ended
     }
     spin_unlock(&q->lock);
     return n;
+}
+
+/* ---- rings alone ---- */
+
+uint32_t virtio_queue_waiting(struct virtio_queue *q)
+{
+    uint16_t waiting = (uint16_t)(used_index(q) - q->used_next);
+
+    if (unlikely(q->stopped))
+        return 0;
+    if (unlikely(waiting > q->size)) {
+        q->lies++;
+        q->stopped = true;
+        return 0;
+    }
+    return waiting;
+}
+
+bool virtio_queue_arm(struct virtio_queue *q, uint32_t ahead, uint32_t under_way)
+{
+    if (q->event_index)
+        *used_event(q) = (uint16_t)(q->used_next + ahead);
+    else
+        WRITE_ONCE(q->available->flags, ahead >= under_way ? AVAILABLE_NO_INTERRUPT : 0);
+    /* The device reads the wish after it has shown an entry, we look for entries after the wish: one of both sees the other's. */
+    smp_mb();
+    return used_index(q) != q->used_next && virtio_queue_waiting(q) > ahead;
 }

@@ -2,6 +2,8 @@
 /*
  * A split virtqueue (VIRTIO 1.2, section 2.7) of requests that have a head for the device, pages, and an answer of one byte.
  *
+ * A driver whose buffers are something else takes the rings alone (virtio_queue_create_rings), and describes them itself.
+ *
  * A request lives in a slot with memory of its own, prepared once: its head, its answer and its table of descriptors (indirect, 2.7.5.3; or a part of the queue's own table where the device does not offer
  * these). Whose a slot is stands in memory that the device cannot reach; of what the device writes, only a number is looked at, and checked. drivers/virtio-queue.c. Tests: test-virtio-queue.c.
  */
@@ -81,6 +83,8 @@ struct virtio_ended {
 
 /* `size` as the device offers (a power of two); memory for it and its slots. 0, -ENODEV (too small a queue), -ENOMEM. Boot only: queues stay. */
 int must_check virtio_queue_create(struct virtio_queue *q, uint16_t size, bool indirect, bool event_index);
+/* The rings alone, without slots: what is put in, and whose it is, is the driver's; descriptors are to be written after each restart. Else as virtio_queue_create. */
+int must_check virtio_queue_create_rings(struct virtio_queue *q, uint16_t size, bool event_index);
 void virtio_queue_destroy(struct virtio_queue *q);
 /* All slots free, indexes from 0, as a device after reset has them, still stopped. The device does not use it. */
 void virtio_queue_restart(struct virtio_queue *q);
@@ -142,3 +146,29 @@ bool virtio_queue_take(struct virtio_queue *q, struct virtio_ended *ended, uint3
 void virtio_queue_stop(struct virtio_queue *q);
 /* Of a queue that is stopped and whose device is reset: at most `most` owners of what was in it; fewer: that was all. */
 uint32_t virtio_queue_abandon(struct virtio_queue *q, struct virtio_ended *ended, uint32_t most);
+
+/*
+ * Of rings alone, under q->lock, or by whoever sees to it that he is the only one at this queue.
+ */
+static inline void virtio_queue_push(struct virtio_queue *q, uint16_t descriptor)
+{
+    q->available->ring[q->available_next++ & (q->size - 1)] = descriptor;
+}
+
+/* How many entries of the used ring are waiting; 0 of a stopped queue. An index that cannot be is counted as a lie and stops the queue until it is reset. */
+uint32_t must_check virtio_queue_waiting(struct virtio_queue *q);
+
+/* The next entry of the used ring, of those waiting: the descriptor that the device names (to be checked), and how much it says to have written. */
+static inline uint32_t virtio_queue_next(struct virtio_queue *q, uint32_t *bytes)
+{
+    uint16_t at = q->used_next++ & (q->size - 1);
+
+    *bytes = READ_ONCE(q->used->ring[at].bytes);
+    return READ_ONCE(q->used->ring[at].id);
+}
+
+/*
+ * Interrupt when the one `ahead` of the next has ended (0: the next). under_way: how many the device has; it is not asked to interrupt for more than these where it has no event index.
+ * True: something has ended meanwhile, for which there may be no interrupt.
+ */
+bool must_check virtio_queue_arm(struct virtio_queue *q, uint32_t ahead, uint32_t under_way);
