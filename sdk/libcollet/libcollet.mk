@@ -11,7 +11,7 @@ LIBCOLLET_PC := $(LIBCOLLET_LIB)/pkgconfig/collet.pc
 LIBCOLLET_LIBS := -lz -llzma -lzstd -llz4
 LIBCOLLET_CPPFLAGS := -D_GNU_SOURCE -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -Isdk/include
 LIBCOLLET_CFLAGS := -std=gnu11 -O2 -g -fPIC -fno-common -Wall -Wextra -Werror
-LIBCOLLET_NAMES := handle calls calls-block transport trace capture unpack unpack-lz4 cache image build
+LIBCOLLET_NAMES := handle calls calls-block calls-net transport trace capture unpack unpack-lz4 cache image build
 LIBCOLLET_SOURCES := $(LIBCOLLET_NAMES:%=sdk/libcollet/%.c) sdk/image/elf-image.c sdk/image/build-layout.c
 LIBCOLLET_OBJECTS := $(LIBCOLLET_SOURCES:%.c=$(LIBCOLLET_OUT)/%.o)
 
