@@ -11,12 +11,6 @@
 #include "virtio-queue.h"
 #include "virtio.h"
 
-/* Until the router's core is there, for the image to link. */
-#pragma weak netdev_register
-#pragma weak netdev_receive
-#pragma weak netdev_interrupt
-#pragma weak netdev_room
-
 /* Features (5.1.3). */
 #define FEATURE_CSUM       (1ull << 0)
 #define FEATURE_GUEST_CSUM (1ull << 1)
@@ -70,11 +64,11 @@ struct net_receive {
     uint8_t *pages[QUEUE_FRAMES_MAX]; /* buffer n is what descriptor n says, for ever */
 };
 
-/* Per pCPU: the next look at what has been sent, if no interrupt comes before. */
+/* Per pCPU: the next look at what its pair has sent, if no interrupt comes before. */
 struct net_wait {
     struct timer timer;
     struct net_card *card;
-    bool armed; /* this CPU's */
+    bool armed; /* a hint, without a lock */
 };
 
 struct net_card {

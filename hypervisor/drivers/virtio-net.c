@@ -66,27 +66,35 @@ static void wait_handler(void *arg)
 {
     struct net_wait *wait = arg;
 
-    wait->armed = false;
+    WRITE_ONCE(wait->armed, false);
     netdev_interrupt(&wait->card->dev);
 }
 
 /* Look again, at the latest, when what was sent must be told. */
-static inline void wait_arm(struct net_card *card)
+static inline void wait_arm(struct net_card *card, uint32_t cpu)
 {
-    struct net_wait *wait = &card->wait[this_cpu_id()];
+    struct net_wait *wait = &card->wait[cpu];
 
-    if (likely(wait->armed))
+    if (likely(READ_ONCE(wait->armed)))
         return;
-    wait->armed = true;
+    WRITE_ONCE(wait->armed, true);
     timer_set(&wait->timer, clock_now_ns() + SENT_WAIT_NS);
 }
 
+/* All pairs: who puts a frame in is not always who kicks. */
 static void virtio_net_kick(struct netdev *dev)
 {
     struct net_card *card = card_of(dev);
+    uint32_t pair;
 
-    virtio_queue_show(&card->transmit[own_pair(card)]->ring);
-    wait_arm(card);
+    for (pair = 0; pair < card->pairs; pair++) {
+        struct virtio_queue *ring = &card->transmit[pair]->ring;
+
+        if (READ_ONCE(ring->available_next) == READ_ONCE(ring->available_told))
+            continue;
+        virtio_queue_show(ring);
+        wait_arm(card, pair == own_pair(card) ? this_cpu_id() : pair);
+    }
 }
 
 static void lies_count(struct net_card *card)
@@ -109,7 +117,7 @@ static bool virtio_net_poll(struct netdev *dev, uint32_t most)
 
     more |= net_receive_poll(card, r, most);
     if (under_way)
-        wait_arm(card);
+        wait_arm(card, this_cpu_id());
     if (unlikely((card->lies | t->ring.lies | r->ring.lies) != 0))
         lies_count(card);
     return more;
