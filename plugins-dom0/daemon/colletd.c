@@ -15,6 +15,7 @@
 #include "settings.h"
 #include "stock.h"
 #include "vbd-backend-collet.h"
+#include "vif-backend-collet.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,9 +36,9 @@
 #define CHANGES_ROOM 64
 #define LOCK_TRIES 40u
 #define LOCK_STEP_US 50000u
-#define VBD_CLOSE_NS (10ull * 1000 * 1000 * 1000)
-#define RAW_WAIT_NS (3ull * 1000 * 1000 * 1000)
-#define RAW_STEP_MS 20
+#define CLOSE_NS (10ull * 1000 * 1000 * 1000)
+#define OWN_WAIT_NS (3ull * 1000 * 1000 * 1000)
+#define OWN_STEP_MS 20
 #define CONFIG_BYTES_MAX (64u << 10)
 
 struct daemon {
@@ -49,9 +50,12 @@ struct daemon {
     struct loop *loop;
     struct collet *collet;
     struct backend_collet backend;
-    struct vbd_backend_collet *vbd_backend;
+    struct device_link *devices;
+    struct vbd_backend vbd_backend;
     struct volumes *volumes;
     struct vbds *vbds; /* NULL: a hypervisor without disks */
+    struct vif_backend vif_backend;
+    struct vifs *vifs; /* NULL: a hypervisor without networks */
     struct stock *stock;
     struct domains *domains;
     struct plugins *plugins;
@@ -112,10 +116,12 @@ static void store_ended(void *arg)
 
     store_close(d->backend.store);
     d->backend.store = NULL;
-    if (d->vbds != NULL) {
-        vbd_backend_store_close(d->vbd_backend);
+    if (d->devices != NULL)
+        device_link_store_close(d->devices);
+    if (d->vbds != NULL)
         vbds_store_lost(d->vbds);
-    }
+    if (d->vifs != NULL)
+        vifs_store_lost(d->vifs);
 }
 
 static void store_came(void *arg)
@@ -123,8 +129,8 @@ static void store_came(void *arg)
     struct daemon *d = arg;
 
     store_ended(d);
-    if (d->vbds != NULL && vbd_backend_store_open(d->vbd_backend) != 0)
-        log_error("disks: %s", vbd_backend_of(d->vbd_backend)->error(d->vbd_backend));
+    if (d->devices != NULL && device_link_store_open(d->devices) != 0)
+        log_error("disks and network interfaces: %s", device_link_error(d->devices));
     if (store_open(&d->backend.store) != 0)
         log_error("%s", store_error(d->backend.store));
     else
@@ -370,45 +376,75 @@ static void watch_fired(void *arg, const char *token)
 
     if (d->vbds != NULL)
         vbds_watched(d->vbds, token);
+    if (d->vifs != NULL)
+        vifs_watched(d->vifs, token);
 }
 
-/* Without disks everything else works, so this cannot fail. */
+/* Without disks or a network everything else works, so these cannot fail. */
+static void devices_begin(struct daemon *d)
+{
+    d->devices = device_link_create(d->loop, d->collet, watch_fired, d);
+    if (d->devices != NULL && device_link_store_open(d->devices) != 0)
+        log_error("disks and network interfaces: %s", device_link_error(d->devices));
+}
+
 static void vbds_begin(struct daemon *d)
 {
-    struct vbds_settings settings = {.loop = d->loop, .close_ns = VBD_CLOSE_NS};
-    const char *why = "no memory";
+    struct vbds_settings settings = {.loop = d->loop, .backend = &d->vbd_backend, .close_ns = CLOSE_NS};
 
     d->volumes = volumes_create(&volumes_machine);
-    d->vbd_backend = vbd_backend_create(d->loop, d->collet, watch_fired, d);
-    if (d->volumes != NULL && d->vbd_backend != NULL) {
-        settings.backend = vbd_backend_of(d->vbd_backend);
+    if (d->volumes != NULL && d->devices != NULL) {
+        d->vbd_backend = vbd_backend_collet(d->devices);
+        settings.nodes = device_link_nodes(d->devices);
         settings.volumes = d->volumes;
-        if (vbd_backend_store_open(d->vbd_backend) == 0)
-            d->vbds = vbds_create(&settings);
+        d->vbds = vbds_create(&settings);
         if (d->vbds != NULL && vbds_take_up(d->vbds) == 0)
             return;
-        why = settings.backend->error(settings.backend->arg);
     }
-    log_error("disks are not looked after: %s", why);
+    log_error("disks are not looked after: %s", d->vbds != NULL ? device_link_error(d->devices) : "no memory");
     vbds_destroy(d->vbds);
     d->vbds = NULL;
 }
 
-/* Whoever waits for this daemon to serve may want to use the disks next. */
-static void vbds_settle(struct daemon *d)
+static void vifs_begin(struct daemon *d)
 {
-    uint64_t until = loop_now() + RAW_WAIT_NS;
+    struct vifs_settings settings = {.loop = d->loop, .backend = &d->vif_backend, .close_ns = CLOSE_NS};
 
-    if (d->vbds == NULL || vbds_raw_waiting(d->vbds) == 0)
+    if (d->devices != NULL) {
+        d->vif_backend = vif_backend_collet(d->devices);
+        settings.nodes = device_link_nodes(d->devices);
+        d->vifs = vifs_create(&settings);
+        if (d->vifs != NULL && vifs_take_up(d->vifs) == 0)
+            return;
+    }
+    log_error("network interfaces are not looked after: %s", d->vifs != NULL ? device_link_error(d->devices) : "no memory");
+    vifs_destroy(d->vifs);
+    d->vifs = NULL;
+}
+
+/* Of Domain0's own devices, those that its kernel has not taken yet. */
+static unsigned int own_waiting(const struct daemon *d, bool disks)
+{
+    if (disks)
+        return d->vbds != NULL ? vbds_raw_waiting(d->vbds) : 0;
+    return d->vifs != NULL ? vifs_own_waiting(d->vifs) : 0;
+}
+
+/* Whoever waits for this daemon to serve may want to use the disks and the network next. */
+static void own_settle(struct daemon *d, bool disks)
+{
+    uint64_t until = loop_now() + OWN_WAIT_NS;
+
+    if (own_waiting(d, disks) == 0)
         return;
-    if (access("/sys/bus/xen/drivers/vbd", F_OK) != 0) {
-        log_warning("Domain0's kernel has no blkfront, so it does not see the disks: modprobe xen-blkfront");
+    if (access(disks ? "/sys/bus/xen/drivers/vbd" : "/sys/bus/xen/drivers/vif", F_OK) != 0) {
+        log_warning(disks ? "Domain0's kernel has no blkfront, so it does not see the disks: modprobe xen-blkfront" : "Domain0's kernel has no netfront, so it has no network: modprobe xen-netfront");
         return;
     }
-    while (vbds_raw_waiting(d->vbds) != 0 && loop_now() < until)
-        loop_step(d->loop, RAW_STEP_MS);
-    if (vbds_raw_waiting(d->vbds) != 0)
-        log_warning("Domain0's kernel has not taken %u of the disks", vbds_raw_waiting(d->vbds));
+    while (own_waiting(d, disks) != 0 && loop_now() < until)
+        loop_step(d->loop, OWN_STEP_MS);
+    if (own_waiting(d, disks) != 0)
+        log_warning("Domain0's kernel has not taken %u of the %s", own_waiting(d, disks), disks ? "disks" : "network interfaces");
 }
 
 static int domains_begin(struct daemon *d)
@@ -417,6 +453,7 @@ static int domains_begin(struct daemon *d)
     struct domains_settings settings = {.loop = d->loop,
                                         .backend = &d->backend.backend,
                                         .vbds = d->vbds,
+                                        .vifs = d->vifs,
                                         .state_folder = folder,
                                         .limits = {.restarts = d->settings->restart_limit, .within_ns = d->settings->restart_within_ns}};
 
@@ -462,7 +499,9 @@ static int begin(struct daemon *d)
     log_note("colletd %s begins, pid %d", COLLET_VERSION_TEXT, (int)getpid());
     if (hypervisor_open(d) != 0 || stock_begin(d) != 0)
         return -EIO;
+    devices_begin(d);
     vbds_begin(d);
+    vifs_begin(d);
     if (domains_begin(d) != 0 || plugins_begin(d) != 0) {
         fatal(d, "no memory");
         return -ENOMEM;
@@ -475,7 +514,8 @@ static int begin(struct daemon *d)
         fatal(d, collet_error(d->collet));
         return -EIO;
     }
-    vbds_settle(d);
+    own_settle(d, true);
+    own_settle(d, false);
     plugins_load_set(d);
     return serve(d);
 }
@@ -488,8 +528,9 @@ static void end(struct daemon *d)
         domains_set_plugins(d->domains, NULL);
     builder_destroy(d->backend.builder);
     domains_destroy(d->domains);
-    vbd_backend_destroy(d->vbd_backend);
+    device_link_destroy(d->devices);
     vbds_destroy(d->vbds);
+    vifs_destroy(d->vifs);
     volumes_destroy(d->volumes);
     stock_destroy(d->stock);
     store_close(d->backend.store);

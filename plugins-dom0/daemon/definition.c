@@ -199,7 +199,7 @@ static void refuse_device(struct definition_reading *r, const char *key, const c
     if (strcmp(key, "disk") == 0)
         wrong(r, key, value, line, "a disk has a section of its own: [vbd NAME] with a line like backing = lvm:vg0/%s", r->d->name[0] != '\0' ? r->d->name : "web");
     else
-        wrong(r, key, value, line, "network devices are not supported yet by this version");
+        wrong(r, key, value, line, "a network interface has a section of its own: [vif 0] with lines like ip = 10.0.2.16");
 }
 
 static void refuse_maxvcpus(struct definition_reading *r, const char *key, const char *value, unsigned int line)
@@ -339,13 +339,13 @@ static void section_begin(struct definition_reading *r, const char *section, uns
         definition_vbd_begin(r, section + strlen("vbd"), line);
         return;
     }
-    r->sections_unknown = true;
     if (section_is(section, "vif")) {
-        text_mistake(r->mistakes, r->file, line, "[%s]: network devices are not supported yet by this version; take the section out", section);
+        definition_vif_begin(r, section + strlen("vif"), line);
         return;
     }
+    r->sections_unknown = true;
     near = text_nearest(section, names);
-    text_mistake(r->mistakes, r->file, line, "[%s]: there is no such section; %s%s%s", section, near != NULL ? "is [" : "there are [domain], [sched], [vbd NAME] and [plugin NAME", near != NULL ? near : "",
+    text_mistake(r->mistakes, r->file, line, "[%s]: there is no such section; %s%s%s", section, near != NULL ? "is [" : "there are [domain], [sched], [vbd NAME], [vif NAME] and [plugin NAME", near != NULL ? near : "",
                  near != NULL ? "] meant?" : "]");
 }
 
@@ -393,6 +393,8 @@ static void entry(void *arg, const char *section, const char *key, const char *v
         sched_entry(r, key, value, line);
     else if (section_is(section, "vbd"))
         definition_vbd_entry(r, key, value, line);
+    else if (section_is(section, "vif"))
+        definition_vif_entry(r, key, value, line);
 }
 
 static bool setting_given(const struct definition *d, const char *key)
@@ -432,11 +434,13 @@ struct definition *definition_parse(const char *file, const char *text, const st
     *d = (struct definition){.file = strdup(file), .text = strdup(text), .vcpus = 1, .cpus = ~0ull, .on_reboot = ACTION_RESTART};
     d->settings = calloc(SETTINGS_MAX, sizeof(*d->settings));
     d->vbds = calloc(COLLET_VBDS_MAX, sizeof(*d->vbds));
-    if (d->file == NULL || d->text == NULL || d->settings == NULL || d->vbds == NULL)
+    d->vifs = calloc(COLLET_VIFS_MAX, sizeof(*d->vifs));
+    if (d->file == NULL || d->text == NULL || d->settings == NULL || d->vbds == NULL || d->vifs == NULL)
         goto bad;
     ini_lines_parse(file, text, mistakes, entry, &r);
     check_whole(&r);
     definition_vbds_check(&r);
+    definition_vifs_check(&r);
     if (d->cmdline == NULL)
         d->cmdline = strdup("");
     if (mistakes->count == 0)
@@ -458,6 +462,7 @@ void definition_free(struct definition *d)
     for (i = 0; d->vbds != NULL && i < d->vbd_count; i++)
         free(d->vbds[i].backing);
     free(d->vbds);
+    free(d->vifs);
     free(d->kernel);
     free(d->ramdisk);
     free(d->cmdline);

@@ -41,6 +41,16 @@ struct definition_vbd {
     uint64_t requests_per_s, bytes_per_s; /* 0: no limit */
 };
 
+/* A section [vif NAME]. */
+struct definition_vif {
+    char name[COLLET_NAME_MAX];
+    unsigned int line, network_line; /* 0: not given */
+    bool mac_given;
+    uint8_t mac[6];
+    char network[COLLET_NAME_MAX];       /* empty: the first card */
+    struct collet_vif_settings settings; /* its segment is found by `network` */
+};
+
 enum definition_action { ACTION_DESTROY, ACTION_RESTART, ACTION_PRESERVE };
 const char *definition_action_name(enum definition_action action);
 
@@ -54,6 +64,8 @@ struct definition {
     enum definition_action on_poweroff, on_reboot, on_crash;
     struct definition_vbd *vbds; /* in order of the text */
     uint32_t vbd_count;
+    struct definition_vif *vifs; /* the same; the first is device 0 */
+    uint32_t vif_count;
     struct collet_plugin_setting *settings; /* all entries: those of [domain] under section "" */
     uint32_t setting_count;
 };
@@ -88,5 +100,13 @@ struct definition_reading {
 void definition_vbd_begin(struct definition_reading *r, const char *name, unsigned int line);
 void definition_vbd_entry(struct definition_reading *r, const char *key, const char *value, unsigned int line);
 void definition_vbds_check(struct definition_reading *r);
+/* The same for a section [vif NAME] (definition-vif.c). */
+void definition_vif_begin(struct definition_reading *r, const char *name, unsigned int line);
+void definition_vif_entry(struct definition_reading *r, const char *key, const char *value, unsigned int line);
+void definition_vifs_check(struct definition_reading *r);
+/* One key, wherever it stands: 0; -ENOENT: there is no such key; -EINVAL and what was expected. */
+int definition_vif_take(struct definition_vif *vif, const char *key, const char *value, char *expected, size_t expected_bytes);
+/* Is this a name for an interface or a network? NULL, or what was expected. */
+const char *definition_vif_name_wrong(const char *name);
 /* Is this a name for a domain or a disk? NULL, or what was expected. */
 const char *definition_name_wrong(const char *name);

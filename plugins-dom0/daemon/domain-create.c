@@ -50,8 +50,7 @@ void domain_undo(struct domain *domain)
     rc = b->destroy(b->arg, domain->domid);
     if (rc != 0 && rc != -ESRCH)
         log_error("%s: domain %u could not be destroyed: %s", domain->name, domain->domid, b->error(b->arg));
-    if (domain->domains->s.vbds != NULL)
-        vbds_domain_gone(domain->domains->s.vbds, domain->domid);
+    domain_devices_gone(domain->domains, domain->domid);
     b->store_remove(b->arg, domain->domid, domain->uuid);
     domain->domid = DOMID_NONE;
 }
@@ -127,6 +126,8 @@ void domains_store_anew(struct domains *d)
             store_anew(domain);
     if (d->s.vbds != NULL)
         vbds_store_anew(d->s.vbds);
+    if (d->s.vifs != NULL)
+        vifs_store_anew(d->s.vifs);
 }
 
 static const char *apply_definition(struct domain *domain, int *rc, char *text, size_t bytes)
@@ -148,6 +149,8 @@ static const char *apply_definition(struct domain *domain, int *rc, char *text, 
         return text;
     }
     if (def->vbd_count != 0 && (*rc = vbds_add_defined(domain->domains->s.vbds, domain->domid, def, text, bytes)) != 0)
+        return text;
+    if (def->vif_count != 0 && domain->domains->s.vifs != NULL && (*rc = vifs_add_defined(domain->domains->s.vifs, domain->domid, def, text, bytes)) != 0)
         return text;
     return NULL;
 }
@@ -312,6 +315,14 @@ static void check_vbds(struct domains *d, const struct definition *def, struct t
         text_mistake(mistakes, def->file, def->vbds[0].line, "[vbd %s]: this daemon could not begin to look after disks; colletd.log says why", def->vbds[0].name);
 }
 
+static void check_vifs(struct domains *d, const struct definition *def, struct text_mistakes *mistakes)
+{
+    if (d->s.vifs != NULL)
+        vifs_check(d->s.vifs, def, mistakes);
+    else if (def->vif_count != 0)
+        text_mistake(mistakes, def->file, def->vifs[0].line, "[vif %s]: this daemon could not begin to look after network interfaces; colletd.log says why", def->vifs[0].name);
+}
+
 static struct definition *definition_read(struct domains *d, struct call *call, const char *file, const char *text)
 {
     const struct backend *b = d->s.backend;
@@ -328,6 +339,7 @@ static struct definition *definition_read(struct domains *d, struct call *call, 
     def = definition_parse(file, text, &catalog, disks_known ? &disks : NULL, mistakes);
     if (def != NULL) {
         check_vbds(d, def, mistakes);
+        check_vifs(d, def, mistakes);
         definition_check_files(def, mistakes);
         definition_check_machine(def, machine.cpus, machine.frames_total, mistakes);
     }

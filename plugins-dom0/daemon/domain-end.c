@@ -306,9 +306,17 @@ void domains_change(struct domains *d, const struct collet_change *change)
     case COLLET_CHANGE_VBD_CREATED:
         domain_event(d, COLLET_PLUGIN_DISK_CHANGED);
         break;
+    case COLLET_CHANGE_VIF_DESTROYED:
+    case COLLET_CHANGE_VIF_BROKEN:
+        domains_reconcile(d); /* it may be its domain that has gone */
+        if (d->s.vifs != NULL)
+            vifs_reconcile(d->s.vifs);
+        break;
     case 0:
         if (d->s.vbds != NULL)
             vbds_reconcile(d->s.vbds);
+        if (d->s.vifs != NULL)
+            vifs_reconcile(d->s.vifs);
         domains_disks_used(d);
         domains_sched_used(d);
         domains_reconcile(d);

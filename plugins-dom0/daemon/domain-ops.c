@@ -50,8 +50,7 @@ static void destroy_unmanaged(struct domains *d, struct call *call, const struct
         call_fail(call, rc, "%s: %s", info->name, b->error(b->arg));
         return;
     }
-    if (d->s.vbds != NULL)
-        vbds_domain_gone(d->s.vbds, info->domid);
+    domain_devices_gone(d, info->domid);
     b->store_remove(b->arg, info->domid, "");
     log_note("%s: domain %u destroyed as asked", info->name, info->domid);
     waiters_settle(d, NULL, info->domid, false, "it was destroyed");

@@ -70,8 +70,7 @@ static void finish_dying(struct domains *d, const struct collet_domain_info *all
 
     for (i = 0; i < count; i++)
         if ((all[i].flags & COLLET_DOMAIN_DYING) && b->destroy(b->arg, all[i].domid) == 0) {
-            if (d->s.vbds != NULL)
-                vbds_domain_gone(d->s.vbds, all[i].domid);
+            domain_devices_gone(d, all[i].domid);
             b->store_remove(b->arg, all[i].domid, "");
             log_warning("%s: domain %u was half destroyed: it is gone now", all[i].name, all[i].domid);
         }

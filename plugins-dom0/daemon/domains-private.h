@@ -97,6 +97,9 @@ void domains_state_read(struct domains *d);
 bool domain_there(struct call *call, const char *which, const struct domain *domain, const struct collet_domain_info *info);
 bool domain_hears(struct call *call, const char *which, const struct domain *domain);
 
+/* domain-vif.c */
+void domain_devices_gone(struct domains *d, uint32_t domid); /* the domain has been destroyed, its disks and interfaces with it */
+
 /* domain-vbd.c */
 void domains_disks_used(struct domains *d); /* another module may order a disk */
 

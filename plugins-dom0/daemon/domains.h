@@ -15,6 +15,7 @@
 #include "plugins.h"
 #include "policy.h"
 #include "vbds.h"
+#include "vifs.h"
 
 struct domains;
 
@@ -23,6 +24,7 @@ struct domains_settings {
     const struct backend *backend;
     struct plugins *plugins;  /* may be set later, before the first request: domains_set_plugins */
     struct vbds *vbds;        /* taken up already; or NULL: domains have no disks */
+    struct vifs *vifs;        /* the same for network interfaces */
     const char *state_folder; /* NULL: nothing is remembered */
     struct policy_limits limits;
 };
@@ -52,6 +54,10 @@ void domains_op_vbd_add(struct domains *d, struct call *call, const char *which,
 void domains_op_vbd_remove(struct domains *d, struct call *call, const char *which, const char *name, bool force);
 void domains_op_vbds(struct domains *d, struct call *call, const char *which); /* NULL: of all */
 void domains_op_volumes(struct domains *d, struct call *call);
+
+void domains_op_vif_add(struct domains *d, struct call *call, const char *which, const struct definition_vif *wanted);
+void domains_op_vif_remove(struct domains *d, struct call *call, const char *which, const char *name, bool force);
+void domains_op_vifs(struct domains *d, struct call *call, const char *which); /* NULL: of all */
 
 /* For the plugin host: struct plugins_daemon's world and apply; arg is the struct domains. */
 int domains_world(void *arg, const struct collet_plugin_world **world);

@@ -249,6 +249,65 @@ static void op_volumes(struct requests *r, struct call *call, const json_t *requ
     domains_op_volumes(r->domains, call);
 }
 
+/* ---- Network interfaces ---- */
+
+/* The keys of a section [vif NAME], as texts or numbers or booleans. */
+static int take_vif(struct call *call, const json_t *request, struct definition_vif *vif)
+{
+    static const char *const keys[] = {"mac", "ip", "network", "antispoof", "rate", "pps", "weight", "all"};
+    const char *name = need_text(call, request, "name");
+    char expected[300], number[24];
+    size_t i;
+
+    if (name == NULL)
+        return -EINVAL;
+    snprintf(vif->name, sizeof(vif->name), "%s", strlen(name) < sizeof(vif->name) ? name : "");
+    for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const json_t *value = json_object_get(request, keys[i]);
+        const char *text = json_is_boolean(value) ? (json_is_true(value) ? "yes" : "no") : json_string_value(value);
+
+        if (json_is_integer(value)) {
+            snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(value));
+            text = number;
+        }
+        if (value == NULL || json_is_null(value) || (text != NULL && definition_vif_take(vif, keys[i], text, expected, sizeof(expected)) == 0))
+            continue;
+        call_fail(call, EINVAL, "`%s`: %s", keys[i], text != NULL ? expected : "a text was expected");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static void op_vif_add(struct requests *r, struct call *call, const json_t *request)
+{
+    char number[24];
+    const char *which = need_domain(call, request, number, sizeof(number));
+    struct definition_vif vif = {0};
+
+    if (which != NULL && take_vif(call, request, &vif) == 0)
+        domains_op_vif_add(r->domains, call, which, &vif);
+}
+
+static void op_vif_del(struct requests *r, struct call *call, const json_t *request)
+{
+    char number[24];
+    const char *which = need_domain(call, request, number, sizeof(number));
+    const char *name = which != NULL ? need_text(call, request, "name") : NULL;
+
+    if (name != NULL)
+        domains_op_vif_remove(r->domains, call, which, name, json_is_true(json_object_get(request, "force")));
+}
+
+static void op_vifs(struct requests *r, struct call *call, const json_t *request)
+{
+    const json_t *domain = json_object_get(request, "domain");
+    char number[24];
+    const char *which = domain != NULL && !json_is_null(domain) ? need_domain(call, request, number, sizeof(number)) : NULL;
+
+    if (which != NULL || domain == NULL || json_is_null(domain))
+        domains_op_vifs(r->domains, call, which);
+}
+
 /* ---- Plugins ---- */
 
 static void op_plugins(struct requests *r, struct call *call, const json_t *request)
@@ -397,6 +456,9 @@ static const struct {
     {"vbd-del", op_vbd_del},
     {"vbds", op_vbds},
     {"volumes", op_volumes},
+    {"vif-add", op_vif_add},
+    {"vif-del", op_vif_del},
+    {"vifs", op_vifs},
     {"plugins", op_plugins},
     {"plugin-show", op_plugin_show},
     {"plugin-load", op_plugin_load},

@@ -2,7 +2,7 @@
 /*
  * Definitions of domains: what is accepted, and each mistake with its line and its advice. The INI reader beneath, too.
  */
-// needs: definition.c definition-vbd.c backing.c sched-catalog.c ini-lines.c text.c
+// needs: definition.c definition-vbd.c definition-vif.c addresses.c backing.c sched-catalog.c ini-lines.c text.c
 // libs: -linih
 #include "definition.h"
 
@@ -168,13 +168,25 @@ START_TEST(mistakes_in_disks)
     mistaken(HEAD "[vbd root]\nbacking = disk:disk0\nbudget = 3\n", "that is set for a whole disk");
     mistaken(HEAD "[vbd root]\nbacking = disk:disk0\nweight = 0\n", "weight = 0: it must be within 1 to 1000 (parameter of disk module fair)");
     mistaken(HEAD "[vbd root]\nbacking = disk:disk0\ndevice = xvdb\n[vbd data]\nbacking = disk:disk1\ndevice = xvdb\n", "web.ini:10: [vbd data]: [vbd root] has this device already (line 7)");
-    mistaken(HEAD "[vif eth0]\n", "network devices are not supported");
+    mistaken(HEAD "[vif]\n", "the interface's name is missing");
 }
 END_TEST
 
 START_TEST(mistakes_in_sections)
 {
-    mistaken(HEAD "[vif eth0]\nmac = 1\n", "web.ini:5: [vif eth0]: network devices are not supported yet by this version");
+    mistaken(HEAD "[vif eth0]\nmac = 1\n", "web.ini:6: mac = 1: six bytes like");
+    mistaken(HEAD "[vif a.b]\n", "web.ini:5: [vif a.b]: only letters");
+    mistaken(HEAD "[vif 0]\n[vif 0]\n", "web.ini:6: [vif 0]: given twice, first in line 5");
+    mistaken(HEAD "[vif 0]\nip = 10.0.2.16/24\n", "web.ini:6: ip = 10.0.2.16/24: 10.0.2.16/24: an address that may be used is written without /24");
+    mistaken(HEAD "[vif 0]\nantispof = no\n", "web.ini:6: antispof: there is no such key in a section [vif NAME]; is antispoof meant?");
+    mistaken(HEAD "[vif 0]\nweight = 0\n", "1 to 1000");
+    mistaken(HEAD "[vif 0]\nall = perhaps\n", "yes or no");
+    mistaken(HEAD "[vif 0]\nrate = fast\n", "like 10M");
+    mistaken(HEAD "[vif 0]\npps = 1k5\n", "packets a second");
+    mistaken(HEAD "[vif 0]\nnetwork = a b\n", "a card like nic0");
+    mistaken(HEAD "[vif 0]\nmac = 00:16:3e:00:00:01\n[vif 1]\nmac = 00:16:3e:00:00:01\n", "[vif 1]: [vif 0] has this mac already (line 5)");
+    mistaken(HEAD "[vif 0]\n[vif 1]\n[vif 2]\n[vif 3]\n[vif 4]\n[vif 5]\n[vif 6]\n[vif 7]\n[vif 8]\n", "8 network interfaces");
+    mistaken(HEAD "vif = bridge=xenbr0\n", "a section of its own: [vif 0]");
     mistaken(HEAD "[shced]\nweight = 1\n", "web.ini:5: [shced]: there is no such section; is [sched] meant?");
     mistaken(HEAD "[plugin]\nweight = 1\n", "the plugin's name is missing");
     mistaken(HEAD "[sched]\nwieght = 2\n", "web.ini:6: wieght: no scheduler module has such a parameter; is weight meant?");

@@ -2,7 +2,7 @@
 /*
  * The life of domains against a hypervisor and a XenStore that are made up here: creation, its failures at each step, ends and policies, requests, and a daemon that is killed and starts again.
  */
-// needs: domains.c domain-vbd.c backing.c definition-vbd.c domain-create.c domain-end.c domain-ops.c domain-state.c domain-takeup.c domain-world.c definition.c sched-catalog.c ini-lines.c text.c policy.c call.c log.c loop.c
+// needs: domains.c domain-vbd.c domain-vif.c backing.c definition-vbd.c definition-vif.c addresses.c domain-create.c domain-end.c domain-ops.c domain-state.c domain-takeup.c domain-world.c definition.c sched-catalog.c ini-lines.c text.c policy.c call.c log.c loop.c
 // libs: -linih -ljansson
 #include "domains-private.h"
 #include "log.h"
@@ -414,6 +414,73 @@ void vbds_op_volumes(struct vbds *v, struct call *call, vbds_domain_name *domain
     call_fail(call, EPERM, "%s.", domain_name(arg, 77));
 }
 
+/* Network interfaces: the same (test-vifs.c). */
+static struct {
+    int fail_add;
+    uint32_t given[FAKE_DOMAINS];
+    unsigned int count, anew, reconciled;
+} nets;
+
+void vifs_check(struct vifs *v, const struct definition *definition, struct text_mistakes *mistakes)
+{
+    (void)v;
+    if (definition->vif_count != 0 && strcmp(definition->vifs[0].network, "nic9") == 0)
+        text_mistake(mistakes, definition->file, definition->vifs[0].line, "no such card");
+}
+
+int vifs_add_defined(struct vifs *v, uint32_t domid, const struct definition *definition, char *error, size_t error_bytes)
+{
+    int rc = -nets.fail_add;
+
+    (void)v;
+    ck_assert(fake_find(domid)->flags & COLLET_DOMAIN_PAUSED);
+    ck_assert_uint_ne(definition->vif_count, 0);
+    nets.fail_add = 0;
+    snprintf(error, error_bytes, "no interface");
+    nets.given[nets.count++] = domid;
+    return rc;
+}
+
+void vifs_domain_gone(struct vifs *v, uint32_t domid)
+{
+    unsigned int i;
+
+    (void)v;
+    for (i = 0; i < nets.count; i++)
+        if (nets.given[i] == domid)
+            nets.given[i--] = nets.given[--nets.count];
+}
+
+void vifs_store_anew(struct vifs *v)
+{
+    (void)v;
+    nets.anew++;
+}
+
+void vifs_reconcile(struct vifs *v)
+{
+    (void)v;
+    nets.reconciled++;
+}
+
+void vifs_op_add(struct vifs *v, struct call *call, const struct vif_order *order)
+{
+    (void)v;
+    call_result(call, json_pack("{s:I, s:s}", "vif", (json_int_t)order->domid, "domain", order->domain));
+}
+
+void vifs_op_remove(struct vifs *v, struct call *call, uint32_t domid, const char *name, bool force)
+{
+    (void)v;
+    call_fail(call, EPERM, "%u %s %d", domid, name, force);
+}
+
+void vifs_op_list(struct vifs *v, struct call *call, uint32_t domid)
+{
+    (void)v;
+    call_fail(call, EPERM, "%d", (int)domid);
+}
+
 int vbds_world(struct vbds *v, struct vbds_world *world)
 {
     (void)v;
@@ -574,7 +641,7 @@ static const char *entry_text(const char *name, const char *key)
 static void daemon_start(void)
 {
     struct domains_settings settings = {
-        .loop = loop, .backend = &backend, .plugins = (struct plugins *)&fake, .vbds = (struct vbds *)&disks, .state_folder = folder, .limits = {.restarts = 3, .within_ns = 60000000000ull}};
+        .loop = loop, .backend = &backend, .plugins = (struct plugins *)&fake, .vbds = (struct vbds *)&disks, .vifs = (struct vifs *)&nets, .state_folder = folder, .limits = {.restarts = 3, .within_ns = 60000000000ull}};
 
     domains = domains_create(&settings);
     ck_assert_int_eq(domains_take_up(domains), 0);

@@ -2,7 +2,7 @@
 /*
  * The socket and the operations' arguments: requests in pieces and in heaps, odd and hostile ones, clients that go, do not read, or half-close.
  */
-// needs: server.c requests.c call.c log.c loop.c hand-loaded.c text.c backing.c
+// needs: server.c requests.c call.c log.c loop.c hand-loaded.c text.c backing.c definition-vif.c addresses.c
 // libs: -ljansson
 #include "log.h"
 #include "requests.h"
@@ -110,6 +110,25 @@ void domains_op_vbd_remove(struct domains *d, struct call *call, const char *whi
 }
 
 void domains_op_vbds(struct domains *d, struct call *call, const char *which)
+{
+    (void)d;
+    call_fail(call, EPERM, "%s", which != NULL ? which : "all");
+}
+
+void domains_op_vif_add(struct domains *d, struct call *call, const char *which, const struct definition_vif *v)
+{
+    (void)d;
+    call_fail(call, EPERM, "%s %s %d %u %s %x %llu %llu %u", which, v->name, v->mac_given, v->settings.addresses, v->network, v->settings.flags, (unsigned long long)v->settings.bytes_per_s,
+              (unsigned long long)v->settings.packets_per_s, v->settings.weight);
+}
+
+void domains_op_vif_remove(struct domains *d, struct call *call, const char *which, const char *name, bool force)
+{
+    (void)d;
+    call_fail(call, EPERM, "%s %s %d", which, name, force);
+}
+
+void domains_op_vifs(struct domains *d, struct call *call, const char *which)
 {
     (void)d;
     call_fail(call, EPERM, "%s", which != NULL ? which : "all");
@@ -277,6 +296,14 @@ START_TEST(operations_and_their_arguments)
     answers("{\"op\": \"vbd-add\", \"domain\": \"web\", \"name\": \"root\", \"backing\": \"b\", \"iops\": -1}\n", "`iops`: a number");
     answers("{\"op\": \"vbd-del\", \"domain\": \"web\", \"name\": \"root\", \"force\": true}\n", "web root 1");
     answers("{\"op\": \"vbd-del\", \"domain\": \"web\"}\n", "`name` is missing");
+    answers("{\"op\": \"vif-add\", \"domain\": 3, \"name\": \"0\"}\n", "3 0 0 0  0 0 0 0");
+    answers("{\"op\": \"vif-add\", \"domain\": \"web\", \"name\": \"lan\", \"mac\": \"00:16:3e:00:00:01\", \"ip\": \"10.0.2.16\", \"network\": \"lan\", \"antispoof\": false, \"rate\": \"10M\", \"pps\": 100, \"weight\": 7}\n",
+            "web lan 1 1 lan 1 10485760 100 7");
+    answers("{\"op\": \"vif-add\", \"domain\": \"web\", \"name\": \"0\", \"ip\": \"10.0.2\"}\n", "`ip`: 10.0.2: an address like");
+    answers("{\"op\": \"vif-add\", \"domain\": \"web\", \"name\": \"0\", \"rate\": []}\n", "`rate`: a text was expected");
+    answers("{\"op\": \"vif-add\", \"domain\": \"web\"}\n", "`name` is missing");
+    answers("{\"op\": \"vif-del\", \"domain\": \"web\", \"name\": \"0\"}\n", "web 0 0");
+    answers("{\"op\": \"vifs\"}\n", "all");
     answers("{\"op\": \"vbds\"}\n", "all");
     answers("{\"op\": \"vbds\", \"domain\": null}\n", "all");
     answers("{\"op\": \"vbds\", \"domain\": 7}\n", "\"7\"");

@@ -3,9 +3,10 @@
  * Virtual block devices against a hypervisor, a XenStore and blkfronts that are made up here: the handshake in every order, fronts that lie, requests, modules that change, and a daemon that is killed at each of its
  * steps and starts again.
  */
-// needs: vbds.c vbd-ops.c vbd-xenbus.c volumes.c backing.c definition.c definition-vbd.c sched-catalog.c ini-lines.c text.c call.c log.c loop.c
+// needs: vbds.c vbd-ops.c vbd-xenbus.c xenbus-device.c volumes.c backing.c definition.c definition-vbd.c definition-vif.c addresses.c sched-catalog.c ini-lines.c text.c call.c log.c loop.c
 // libs: -linih -ljansson
 #include "vbds-private.h"
+#include "fake-store.h"
 #include "log.h"
 
 #include <check.h>
@@ -17,22 +18,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NODES 2000
 #define VBDS 80
 
 /* ---- A world made up ---- */
 
 static struct {
-    struct {
-        char path[128], value[128];
-        uint32_t owner, reader;
-    } nodes[NODES];
-    unsigned int node_count;
-    struct {
-        char path[128], token[32];
-    } watches[VBDS];
-    unsigned int watch_count;
-
     struct collet_vbd_info vbds[VBDS];
     struct collet_extent extents[VBDS];
     struct {
@@ -42,13 +32,9 @@ static struct {
     struct collet_disk_info disks[2];
     struct collet_disk_value set[16];
     unsigned int sets;
-    int fail_create, fail_connect, fail_limits, fail_write, fail_end; /* errno of the next one; fail_write: after so many writes */
-    unsigned int writes_left;
+    int fail_create, fail_connect, fail_limits, fail_end; /* errno of the next one */
     unsigned int ends, connects;
     bool slow_end; /* ends do not come before fake_end_now */
-    bool store_gone;
-    unsigned int steps_to_live; /* of the daemon: it is killed before the step that would be one too many; 0: it lives */
-    jmp_buf killed;
 } fake;
 
 static struct loop *loop;
@@ -59,23 +45,10 @@ struct pending {
     struct pending *next;
     uint32_t vbd;
     bool destroy;
-    vbd_end_done *done;
+    device_end_done *done;
     void *arg;
 };
 static struct pending *pending;
-
-/* Every effect of the daemon passes here. */
-static void alive(void)
-{
-    if (fake.steps_to_live != 0 && --fake.steps_to_live == 0)
-        longjmp(fake.killed, 1);
-}
-
-static const char *fake_error(void *arg)
-{
-    (void)arg;
-    return "so it was arranged";
-}
 
 static int fake_disks(void *arg, struct collet_disk_info **list)
 {
@@ -253,7 +226,7 @@ static void fake_end_now(void *arg)
     free(p);
 }
 
-static int fake_end(void *arg, uint32_t vbd, bool destroy, vbd_end_done *done, void *done_arg)
+static int fake_end(void *arg, uint32_t vbd, bool destroy, device_end_done *done, void *done_arg)
 {
     struct pending *p = malloc(sizeof(*p)), **at = &pending;
 
@@ -268,152 +241,13 @@ static int fake_end(void *arg, uint32_t vbd, bool destroy, vbd_end_done *done, v
     return 0;
 }
 
-/* ---- XenStore ---- */
-
-static int node_at(const char *path)
+static void fired(const char *token)
 {
-    unsigned int i;
-
-    for (i = 0; i < fake.node_count; i++)
-        if (strcmp(fake.nodes[i].path, path) == 0)
-            return (int)i;
-    return -1;
+    if (vbds != NULL)
+        vbds_watched(vbds, token);
 }
 
-static void fire(const char *path)
-{
-    unsigned int i;
-
-    for (i = 0; i < fake.watch_count; i++)
-        if (strncmp(fake.watches[i].path, path, strlen(path)) == 0 && vbds != NULL) {
-            char token[32];
-
-            strcpy(token, fake.watches[i].token);
-            vbds_watched(vbds, token);
-        }
-}
-
-/* Anybody's write; does not fire: see front(). */
-static void put(const char *path, const char *value)
-{
-    int at = node_at(path);
-
-    if (at < 0) {
-        ck_assert_uint_lt(fake.node_count, NODES);
-        at = (int)fake.node_count++;
-    }
-    ck_assert_uint_lt(strlen(path), sizeof(fake.nodes[0].path));
-    strcpy(fake.nodes[at].path, path);
-    snprintf(fake.nodes[at].value, sizeof(fake.nodes[at].value), "%s", value);
-}
-
-static char *fake_read(void *arg, const char *path)
-{
-    int at = fake.store_gone ? -1 : node_at(path);
-
-    (void)arg;
-    errno = fake.store_gone ? ENOTCONN : ENOENT;
-    return at >= 0 ? strdup(fake.nodes[at].value) : NULL;
-}
-
-static int fake_write(void *arg, const char *path, const char *value)
-{
-    (void)arg;
-    alive();
-    if (fake.store_gone)
-        return -ENOTCONN;
-    if (fake.fail_write != 0 && fake.writes_left-- == 0) {
-        int rc = -fake.fail_write;
-
-        fake.fail_write = 0;
-        return rc;
-    }
-    put(path, value);
-    return 0;
-}
-
-static int fake_make(void *arg, const char *path, uint32_t owner, uint32_t reader)
-{
-    int rc = fake_write(arg, path, "");
-
-    if (rc != 0)
-        return rc;
-    fake.nodes[node_at(path)].owner = owner;
-    fake.nodes[node_at(path)].reader = reader;
-    return 0;
-}
-
-static void erase(const char *path)
-{
-    size_t length = strlen(path);
-    unsigned int i;
-
-    for (i = 0; i < fake.node_count;)
-        if (strncmp(fake.nodes[i].path, path, length) == 0 && (fake.nodes[i].path[length] == '\0' || fake.nodes[i].path[length] == '/'))
-            fake.nodes[i] = fake.nodes[--fake.node_count];
-        else
-            i++;
-}
-
-static void fake_remove(void *arg, const char *path)
-{
-    (void)arg;
-    alive();
-    if (!fake.store_gone)
-        erase(path);
-}
-
-static char *fake_children(void *arg, const char *path)
-{
-    char *text = calloc(1, 4000), line[140];
-    size_t length = strlen(path);
-    unsigned int i;
-
-    (void)arg;
-    for (i = 0; i < fake.node_count; i++)
-        if (strncmp(fake.nodes[i].path, path, length) == 0 && fake.nodes[i].path[length] == '/') {
-            snprintf(line, sizeof(line), "%.*s\n", (int)strcspn(fake.nodes[i].path + length + 1, "/"), fake.nodes[i].path + length + 1);
-            if (strstr(text, line) == NULL)
-                strcat(text, line);
-        }
-    return text;
-}
-
-/* xenstored fires a new watch once, when the daemon comes back to its loop. */
-static void fire_first(void *arg)
-{
-    char *path = arg;
-
-    fire(path);
-    free(path);
-}
-
-static int fake_watch(void *arg, const char *path, const char *token)
-{
-    (void)arg;
-    alive();
-    if (fake.store_gone)
-        return -ENOTCONN;
-    strcpy(fake.watches[fake.watch_count].path, path);
-    strcpy(fake.watches[fake.watch_count++].token, token);
-    loop_timer(loop, 0, fire_first, strdup(path));
-    return 0;
-}
-
-static void fake_unwatch(void *arg, const char *path, const char *token)
-{
-    unsigned int i;
-
-    (void)arg;
-    for (i = 0; i < fake.watch_count; i++)
-        if (strcmp(fake.watches[i].path, path) == 0 && strcmp(fake.watches[i].token, token) == 0) {
-            fake.watches[i] = fake.watches[--fake.watch_count];
-            return;
-        }
-    ck_abort_msg("%s was not watched", path);
-}
-
-static const struct vbd_backend backend = {.error = fake_error,
+static const struct vbd_backend backend = {.error = store_error,
                                            .disks = fake_disks,
                                            .modules = fake_modules,
                                            .disk_set = fake_disk_set,
@@ -422,14 +256,7 @@ static const struct vbd_backend backend = {.error = fake_error,
                                            .create = fake_create,
                                            .connect = fake_connect,
                                            .limits = fake_limits,
-                                           .end = fake_end,
-                                           .read = fake_read,
-                                           .write = fake_write,
-                                           .make = fake_make,
-                                           .remove = fake_remove,
-                                           .children = fake_children,
-                                           .watch = fake_watch,
-                                           .unwatch = fake_unwatch};
+                                           .end = fake_end};
 
 /* Domain0 has no volumes and uses nothing. */
 static char *no_text(void *arg, const char *name)
@@ -452,54 +279,6 @@ static int no_open(void *arg, const char *name, bool alone)
 }
 static const struct volumes_source source = {.sysfs = "/nonexistent", .table = no_text, .names = no_names, .open = no_open};
 
-/* ---- Calls ---- */
-
-static struct answer {
-    struct call call;
-    int finals;
-    json_t *line;
-} answers[8];
-static unsigned int answer_count;
-
-static void answer_send(struct call *call, json_t *line, int final)
-{
-    struct answer *a = (struct answer *)call;
-
-    ck_assert_int_eq(final, 1);
-    a->finals++;
-    a->line = line;
-}
-
-static struct call *new_call(void)
-{
-    struct answer *a = &answers[answer_count++ % 8];
-
-    json_decref(a->line);
-    *a = (struct answer){.call.send = answer_send};
-    return &a->call;
-}
-
-static struct answer *last(void)
-{
-    return &answers[(answer_count - 1) % 8];
-}
-
-static void ok(void)
-{
-    ck_assert_int_eq(last()->finals, 1);
-    ck_assert_msg(json_is_true(json_object_get(last()->line, "ok")), "%s", json_string_value(json_object_get(last()->line, "message")));
-}
-
-static void failed(const char *error, const char *words)
-{
-    const char *message = json_string_value(json_object_get(last()->line, "message"));
-
-    ck_assert_int_eq(last()->finals, 1);
-    ck_assert(json_is_false(json_object_get(last()->line, "ok")));
-    ck_assert_str_eq(json_string_value(json_object_get(last()->line, "error")), error);
-    ck_assert_msg(strstr(message, words) != NULL, "%s", message);
-}
-
 /* ---- The daemon ---- */
 
 static void settle(void)
@@ -514,7 +293,7 @@ static void daemon_start(void)
 {
     static struct vbds_settings settings;
 
-    settings = (struct vbds_settings){.loop = loop, .backend = &backend, .volumes = volumes, .close_ns = 60000000000ull};
+    settings = (struct vbds_settings){.loop = loop, .backend = &backend, .nodes = &store_nodes, .volumes = volumes, .close_ns = 60000000000ull};
     vbds = vbds_create(&settings);
     ck_assert_int_eq(vbds_take_up(vbds), 0);
     settle();
@@ -528,9 +307,9 @@ static void daemon_kill(void)
     unsigned int i;
 
     vbds = NULL;
-    fake.steps_to_live = 0;
+    store.steps_to_live = 0;
     vbds_destroy(v);
-    fake.watch_count = 0;
+    store.watch_count = 0;
     /* What the hypervisor was asked for it does all the same. */
     while ((p = pending) != NULL) {
         p->done = NULL;
@@ -546,9 +325,11 @@ static void daemon_kill(void)
 static void setup(void)
 {
     memset(&fake, 0, sizeof(fake));
+    memset(&store, 0, sizeof(store));
     fake.disks[0] = (struct collet_disk_info){.disk = 0, .name = "disk0", .module = "elevator", .sectors = 1 << 20, .sector_bytes = 512};
     fake.disks[1] = (struct collet_disk_info){.disk = 1, .name = "disk1", .module = "elevator", .sectors = 1000001, .sector_bytes = 1024};
-    loop = loop_create();
+    loop = store.loop = loop_create();
+    store.fired = fired;
     volumes = volumes_create(&source);
     daemon_start();
 }
@@ -588,7 +369,7 @@ static const char *value(const char *folder, const char *leaf)
 
     snprintf(path, sizeof(path), "%s/%s", folder, leaf);
     at = node_at(path);
-    return at >= 0 ? fake.nodes[at].value : "(none)";
+    return at >= 0 ? store.nodes[at].value : "(none)";
 }
 
 static void backs(const char *state)
@@ -682,9 +463,9 @@ START_TEST(nodes_and_their_owners)
     ok();
     ck_assert_str_eq(json_string_value(json_object_get(json_object_get(last()->line, "result"), "device")), "xvda");
     of(3, 51712);
-    ck_assert_uint_eq(fake.nodes[node_at(front_path)].owner, 3);
-    ck_assert_uint_eq(fake.nodes[node_at(back_path)].owner, 0);
-    ck_assert_uint_eq(fake.nodes[node_at(back_path)].reader, 3);
+    ck_assert_uint_eq(store.nodes[node_at(front_path)].owner, 3);
+    ck_assert_uint_eq(store.nodes[node_at(back_path)].owner, 0);
+    ck_assert_uint_eq(store.nodes[node_at(back_path)].reader, 3);
     ck_assert_str_eq(value(front_path, "virtual-device"), "51712");
     ck_assert_str_eq(value(front_path, "device-type"), "disk");
     ck_assert_str_eq(value(back_path, "sectors"), "4096");
@@ -757,8 +538,8 @@ START_TEST(fronts_that_lie)
     add(3, "root", "disk:disk0:2048+4096");
     of(3, 51712);
     for (i = 0; i < sizeof(rings) / sizeof(rings[0]); i++) {
-        vbds->first->steps = 0; /* time goes by */
-        vbd_by_place(vbds, 3, 51712)->steps = 0;
+        vbds->first->x.steps = 0; /* time goes by */
+        vbd_by_place(vbds, 3, 51712)->x.steps = 0;
         backs("2");
         offers(rings[i][0], rings[i][1]);
         backs("5");
@@ -769,13 +550,13 @@ START_TEST(fronts_that_lie)
         front_puts("state", "6");
         front_puts("state", "1");
     }
-    vbd_by_place(vbds, 3, 51712)->steps = 0;
+    vbd_by_place(vbds, 3, 51712)->x.steps = 0;
     for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
         front_puts("state", states[i]);
         backs("2");
     }
     ck_assert_ptr_nonnull(strstr(shown(3, "root", "why"), "which is none"));
-    vbd_by_place(vbds, 3, 51712)->steps = 0;
+    vbd_by_place(vbds, 3, 51712)->x.steps = 0;
     front_puts("state", "1");
     front_puts("ring-page-order", "4");
     offers("8", "9");
@@ -838,7 +619,7 @@ END_TEST
 
 START_TEST(refusals_leave_nothing)
 {
-    unsigned int nodes = fake.node_count, i;
+    unsigned int nodes = store.node_count, i;
 
     add(3, "7", "disk:disk0");
     failed("EINVAL", "must not be a number");
@@ -850,10 +631,10 @@ START_TEST(refusals_leave_nothing)
     add(3, "root", "disk:disk0");
     failed("ENOSPC", "so it was arranged");
     ck_assert_uint_eq(fake.count, 2);
-    ck_assert_uint_eq(fake.node_count, nodes);
+    ck_assert_uint_eq(store.node_count, nodes);
     for (i = 0; i < 22; i++) {
-        fake.fail_write = EIO;
-        fake.writes_left = i;
+        store.fail_write = EIO;
+        store.writes_left = i;
         add(3, "root", "disk:disk0:2048+4096");
         failed("EIO", "so it was arranged");
         ck_assert_uint_eq(fake.count, 2);
@@ -861,7 +642,7 @@ START_TEST(refusals_leave_nothing)
         ck_assert_int_eq(node_at(back_path), -1);
         ck_assert_int_eq(node_at(front_path), -1);
     }
-    fake.fail_write = 0;
+    store.fail_write = 0;
     add(3, "root", "disk:disk0:2048+4096");
     ok();
     add(3, "root", "disk:disk0:9000+4096");
@@ -894,7 +675,7 @@ START_TEST(removal_waits_for_the_guest)
     ck_assert_int_eq(node_at(back_path), -1);
     ck_assert_int_eq(node_at(front_path), -1);
     ck_assert_uint_eq(fake.count, 2);
-    ck_assert_uint_eq(fake.watch_count, 2);
+    ck_assert_uint_eq(store.watch_count, 2);
 }
 END_TEST
 
@@ -956,7 +737,7 @@ END_TEST
 
 START_TEST(a_domain_goes_while_its_ring_is_given_back)
 {
-    unsigned int nodes = fake.node_count;
+    unsigned int nodes = store.node_count;
 
     add(3, "root", "disk:disk0:2048+4096");
     of(3, 51712);
@@ -965,11 +746,11 @@ START_TEST(a_domain_goes_while_its_ring_is_given_back)
     front_puts("state", "5");
     fake_drop(3); /* the hypervisor's part of a destroyed domain */
     vbds_domain_gone(vbds, 3);
-    ck_assert_uint_eq(fake.node_count, nodes);
+    ck_assert_uint_eq(store.node_count, nodes);
     ck_assert_str_eq(shown(3, "root", "name"), "(none)");
     fake_end_now(NULL);
     settle();
-    ck_assert_uint_eq(fake.watch_count, 2);
+    ck_assert_uint_eq(store.watch_count, 2);
     fake.slow_end = false;
     add(3, "root", "disk:disk0:2048+4096");
     ok();
@@ -1083,8 +864,8 @@ static bool life(unsigned int step)
 
     __lsan_disable(); /* what it had at hand is lost with it */
     of(3, 51712);
-    fake.steps_to_live = step;
-    if (setjmp(fake.killed) == 0) {
+    store.steps_to_live = step;
+    if (setjmp(store.killed) == 0) {
         add(3, "root", "disk:disk0:2048+4096");
         if (strcmp(value(back_path, "state"), "2") == 0)
             connects();
@@ -1094,9 +875,9 @@ static bool life(unsigned int step)
         connects();
         vbds_op_remove(vbds, new_call(), 3, "root", false);
         front_puts("state", "6");
-        whole = fake.steps_to_live != 0;
+        whole = store.steps_to_live != 0;
     }
-    fake.steps_to_live = 0;
+    store.steps_to_live = 0;
     __lsan_enable();
     return whole;
 }
@@ -1170,19 +951,19 @@ START_TEST(a_new_xenstored)
     add(3, "root", "disk:disk0:2048+4096");
     of(3, 51712);
     connects();
-    fake.store_gone = true;
+    store.gone = true;
     vbds_store_lost(vbds);
-    fake.watch_count = 0;
-    fake.node_count = 0;
+    store.watch_count = 0;
+    store.node_count = 0;
     add(3, "other", "disk:disk0:9000+4096");
     failed("ENOTCONN", "so it was arranged");
-    fake.store_gone = false;
+    store.gone = false;
     vbds_store_anew(vbds);
     settle();
     backs("4");
     ck_assert_str_eq(value(front_path, "state"), "4");
     ck_assert(served(3, 51712));
-    ck_assert_uint_eq(fake.watch_count, 3);
+    ck_assert_uint_eq(store.watch_count, 3);
     ck_assert_uint_eq(fake.ends, 1); /* of `other` */
     vbds_op_remove(vbds, new_call(), 3, "root", true);
     settle();

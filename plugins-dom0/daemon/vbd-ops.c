@@ -34,22 +34,9 @@ void vbds_op_add(struct vbds *v, struct call *call, const struct vbd_order *orde
         call_fail(call, rc, "%s: %s", order->name, error);
         return;
     }
-    device_name(made->device, device);
-    log_note("domain %" PRIu32 ": disk %s (%s), %s, is VBD %" PRIu32, order->domid, order->name, device, order->backing, made->id);
-    call_result(call, json_pack("{s:I, s:s}", "vbd", (json_int_t)made->id, "device", device));
-}
-
-static void patience_over(void *arg)
-{
-    struct vbd *vbd = arg;
-    struct call *call = vbd->remover;
-
-    vbd->patience = NULL;
-    vbd->remover = NULL;
-    if (vbd->forced)
-        call_fail(call, ETIMEDOUT, "%s: the disk has not yet answered what it was asked; it goes as soon as it has", vbd->name);
-    else
-        call_fail(call, ETIMEDOUT, "%s: the guest has not let go of it in time (its front is %s); it goes as soon as the guest does, or at once with force", vbd->name, vbd_xenbus_state_name(vbd->front_state));
+    device_name(made->x.device, device);
+    log_note("domain %" PRIu32 ": disk %s (%s), %s, is VBD %" PRIu32, order->domid, order->name, device, order->backing, made->x.id);
+    call_result(call, json_pack("{s:I, s:s}", "vbd", (json_int_t)made->x.id, "device", device));
 }
 
 static void remove_nearest(struct vbds *v, struct call *call, uint32_t domid, const char *name)
@@ -59,8 +46,8 @@ static void remove_nearest(struct vbds *v, struct call *call, uint32_t domid, co
     struct vbd *vbd;
 
     for (vbd = v->first; vbd != NULL && count < COLLET_VBDS_MAX; vbd = vbd->next)
-        if (vbd->domid == domid && !vbd->gone)
-            names[count++] = vbd->name;
+        if (vbd->x.domid == domid && !vbd->x.gone)
+            names[count++] = vbd->x.name;
     names[count] = NULL;
     near = text_nearest(name, names);
     call_fail(call, ENOENT, "%.40s: the domain has no disk of this name%s%s%s", name, near != NULL ? "; is " : "", near != NULL ? near : "", near != NULL ? " meant?" : "");
@@ -84,20 +71,11 @@ void vbds_op_remove(struct vbds *v, struct call *call, uint32_t domid, const cha
         return;
     }
     if (vbd->raw) {
-        call_fail(call, EINVAL, "%s: Domain0's view of a disk stays as long as the disk", vbd->name);
+        call_fail(call, EINVAL, "%s: Domain0's view of a disk stays as long as the disk", vbd->x.name);
         return;
     }
-    if (vbd->remover != NULL && !force) {
-        call_fail(call, EALREADY, "%s: it is being removed", vbd->name);
-        return;
-    }
-    if (vbd->remover != NULL)
-        call_fail(vbd->remover, ECANCELED, "%s: somebody removes it by force", vbd->name);
-    loop_timer_cancel(vbd->patience);
-    vbd->remover = call;
-    vbd->patience = loop_timer(v->s.loop, v->s.close_ns, patience_over, vbd);
-    log_note("domain %" PRIu32 ", disk %s: to be removed%s", vbd->domid, vbd->name, force ? " by force" : "");
-    vbd_xenbus_close(vbd, force);
+    if (xenbus_remove(&vbd->x, call, force, v->s.close_ns) != 0)
+        call_fail(call, EALREADY, "%s: it is being removed", vbd->x.name);
 }
 
 /* ---- The list ---- */
@@ -105,13 +83,13 @@ void vbds_op_remove(struct vbds *v, struct call *call, uint32_t domid, const cha
 static void list_one(json_t *list, const struct vbd *vbd, const struct collet_vbd_info *info, const char *domain)
 {
     char device[DEVICE_NAME_BYTES];
-    const char *why = vbd->why[0] == '\0' && info->broken_why[0] != '\0' ? info->broken_why : vbd->why;
+    const char *why = vbd->x.why[0] == '\0' && info->broken_why[0] != '\0' ? info->broken_why : vbd->x.why;
 
-    if (vbd->closing && *why == '\0')
+    if (vbd->x.closing && *why == '\0')
         why = "it is being removed";
-    device_name(vbd->device, device);
-    json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "domid", (json_int_t)vbd->domid, "domain", domain, "name", vbd->name, "vbd", (json_int_t)vbd->id, "device", device,
-                                          "backing", vbd->backing, "mode", vbd->read_only ? "r" : "w", "state", vbd_xenbus_state_name(vbd->back_state), "front", vbd_xenbus_state_name(vbd->front_state), "shared",
+    device_name(vbd->x.device, device);
+    json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "domid", (json_int_t)vbd->x.domid, "domain", domain, "name", vbd->x.name, "vbd", (json_int_t)vbd->x.id, "device", device,
+                                          "backing", vbd->backing, "mode", vbd->read_only ? "r" : "w", "state", xenbus_state_name(vbd->x.back_state), "front", xenbus_state_name(vbd->x.front_state), "shared",
                                           vbd->shared, "why", why));
 }
 
@@ -126,12 +104,12 @@ void vbds_op_list(struct vbds *v, struct call *call, uint32_t domid, vbds_domain
     for (vbd = v->first; vbd != NULL; vbd = vbd->next) {
         const struct collet_vbd_info *info = &none;
 
-        if (vbd->gone || (domid != ~0u && vbd->domid != domid))
+        if (vbd->x.gone || (domid != ~0u && vbd->x.domid != domid))
             continue;
         for (i = 0; i < count; i++)
-            if (all[i].vbd == vbd->id)
+            if (all[i].vbd == vbd->x.id)
                 info = &all[i];
-        list_one(list, vbd, info, domain_name(arg, vbd->domid));
+        list_one(list, vbd, info, domain_name(arg, vbd->x.domid));
     }
     free(all);
     call_result(call, list);
@@ -176,7 +154,7 @@ static void list_volume(void *arg, const char *backing, const struct collet_exte
         sectors += extents[i].sectors;
     for (i = 0; i < l->count; i++)
         if (overlap(extents, count, l->holdings[i].extents, l->holdings[i].count) && strlen(text) < sizeof(text) - 100)
-            snprintf(text + strlen(text), 100, "%s%.32s/%.32s", *text != '\0' ? ", " : "", l->domain_name(l->arg, l->holdings[i].vbd->domid), l->holdings[i].vbd->name);
+            snprintf(text + strlen(text), 100, "%s%.32s/%.32s", *text != '\0' ? ", " : "", l->domain_name(l->arg, l->holdings[i].vbd->x.domid), l->holdings[i].vbd->x.name);
     if (used && *text == '\0')
         strcpy(text, "Domain0");
     json_array_append_new(l->list, json_pack("{s:s, s:I, s:s, s:s}", "backing", backing, "sectors", (json_int_t)sectors, "used_by", text, "why_not", why_not != NULL ? why_not : ""));
@@ -194,10 +172,10 @@ static void holdings_gather(struct vbds *v, struct listing *l)
     for (vbd = v->first; l->holdings != NULL && vbd != NULL; vbd = vbd->next) {
         struct holding *h = &l->holdings[l->count];
 
-        if (vbd->raw || vbd->gone)
+        if (vbd->raw || vbd->x.gone)
             continue;
         h->vbd = vbd;
-        h->count = b->extents(b->arg, vbd->id, &h->extents);
+        h->count = b->extents(b->arg, vbd->x.id, &h->extents);
         l->count++;
     }
 }

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BACK_ROOT "/local/domain/0/collet-vbd"
 #define VALUES_MAX 64
 
 /* ---- The list ---- */
@@ -26,7 +25,7 @@ struct vbd *vbd_by_place(const struct vbds *v, uint32_t domid, uint32_t device)
     struct vbd *vbd;
 
     for (vbd = v->first; vbd != NULL; vbd = vbd->next)
-        if (vbd->domid == domid && vbd->device == device && !vbd->gone)
+        if (vbd->x.domid == domid && vbd->x.device == device && !vbd->x.gone)
             return vbd;
     return NULL;
 }
@@ -36,7 +35,7 @@ struct vbd *vbd_by_name(const struct vbds *v, uint32_t domid, const char *name)
     struct vbd *vbd;
 
     for (vbd = v->first; vbd != NULL; vbd = vbd->next)
-        if (vbd->domid == domid && strcmp(vbd->name, name) == 0 && !vbd->gone)
+        if (vbd->x.domid == domid && strcmp(vbd->x.name, name) == 0 && !vbd->x.gone)
             return vbd;
     return NULL;
 }
@@ -46,7 +45,7 @@ static struct vbd *vbd_by_id(const struct vbds *v, uint32_t id)
     struct vbd *vbd;
 
     for (vbd = v->first; vbd != NULL; vbd = vbd->next)
-        if (vbd->id == id)
+        if (vbd->x.id == id)
             return vbd;
     return NULL;
 }
@@ -54,22 +53,26 @@ static struct vbd *vbd_by_id(const struct vbds *v, uint32_t id)
 struct vbd *vbd_add(struct vbds *v, const struct collet_vbd_info *info, const char *backing)
 {
     struct vbd *vbd = calloc(1, sizeof(*vbd)), **at = &v->first;
+    char device[DEVICE_NAME_BYTES];
 
     if (vbd == NULL)
         return NULL;
     vbd->vbds = v;
-    vbd->id = info->vbd;
-    vbd->domid = info->domid;
-    vbd->device = info->device;
+    vbd->x.kind = &vbd_xenbus_kind;
+    vbd->x.nodes = v->s.nodes;
+    vbd->x.loop = v->s.loop;
+    vbd->x.id = info->vbd;
+    vbd->x.domid = info->domid;
+    vbd->x.device = info->device;
     vbd->read_only = info->flags & COLLET_VBD_READ_ONLY;
     vbd->shared = info->flags & COLLET_VBD_SHARED;
     vbd->raw = info->flags & COLLET_VBD_RAW;
-    vbd->served = info->flags & (COLLET_VBD_CONNECTED | COLLET_VBD_BROKEN);
-    snprintf(vbd->name, sizeof(vbd->name), "%.31s", info->name);
+    vbd->x.served = info->flags & (COLLET_VBD_CONNECTED | COLLET_VBD_BROKEN);
+    snprintf(vbd->x.name, sizeof(vbd->x.name), "%.31s", info->name);
     snprintf(vbd->backing, sizeof(vbd->backing), "%s", backing);
-    snprintf(vbd->back, sizeof(vbd->back), BACK_ROOT "/%" PRIu32 "/%" PRIu32, vbd->domid, vbd->device);
-    snprintf(vbd->front, sizeof(vbd->front), "/local/domain/%" PRIu32 "/device/vbd/%" PRIu32, vbd->domid, vbd->device);
-    while (*at != NULL && (*at)->id < vbd->id)
+    device_name(vbd->x.device, device);
+    xenbus_name(&vbd->x, device);
+    while (*at != NULL && (*at)->x.id < vbd->x.id)
         at = &(*at)->next;
     vbd->next = *at;
     *at = vbd;
@@ -85,9 +88,7 @@ void vbd_forget(struct vbd *vbd)
         at = &(*at)->next;
     *at = vbd->next;
     volumes_release(v->s.volumes, vbd->claim);
-    loop_timer_cancel(vbd->pause);
-    loop_timer_cancel(vbd->patience);
-    call_result(vbd->remover, NULL);
+    xenbus_free(&vbd->x);
     free(vbd);
 }
 
@@ -104,6 +105,12 @@ bool vbd_info(const struct vbds *v, uint32_t id, struct collet_vbd_info *info)
         }
     free(all);
     return found;
+}
+
+static int begin(struct vbd *vbd, const struct collet_vbd_info *info)
+{
+    vbd->info = *info;
+    return xenbus_begin(&vbd->x);
 }
 
 /* ---- Making one ---- */
@@ -148,11 +155,11 @@ static int device_choose(struct making *m, uint32_t *device)
         *device = m->order->device;
         vbd = vbd_by_place(m->v, m->order->domid, *device);
         device_name(*device, name);
-        return vbd == NULL ? 0 : say(m, -EEXIST, "it has a device %s already, its disk %s", name, vbd->name);
+        return vbd == NULL ? 0 : say(m, -EEXIST, "it has a device %s already, its disk %s", name, vbd->x.name);
     }
     for (i = 0; i < 2 * COLLET_VBDS_MAX; i++) {
         for (taken = false, vbd = m->v->first; vbd != NULL; vbd = vbd->next)
-            taken = taken || (vbd->domid == m->order->domid && device_index(vbd->device) == i);
+            taken = taken || (vbd->x.domid == m->order->domid && device_index(vbd->x.device) == i);
         if (!taken) {
             *device = device_number(i);
             return 0;
@@ -168,7 +175,7 @@ static int create_refused(struct making *m, int rc, const struct collet_vbd_crea
     if (rc != -EBUSY)
         return backend_says(m, rc);
     if (holder != NULL)
-        return say(m, rc, "%s: some of it belongs to disk %s of domain %" PRIu32 " (%s); shared = yes in both would allow that, for guests that can share", m->order->backing, holder->name, holder->domid, holder->backing);
+        return say(m, rc, "%s: some of it belongs to disk %s of domain %" PRIu32 " (%s); shared = yes in both would allow that, for guests that can share", m->order->backing, holder->x.name, holder->x.domid, holder->backing);
     return say(m, rc, "%s: some of it belongs to VBD %" PRIu32, m->order->backing, create->holder);
 }
 
@@ -261,10 +268,10 @@ static int equip(struct making *m, const struct collet_vbd_info *info, struct vb
     if (rc == 0 && m->order->definition != NULL)
         rc = params_set(m, info->vbd);
     if (rc == 0)
-        rc = vbd_xenbus_begin(vbd, info);
+        rc = begin(vbd, info);
     if (rc != 0) {
         backend_says(m, rc);
-        vbd_xenbus_close(vbd, true);
+        xenbus_close(&vbd->x, true);
         return rc;
     }
     *made = vbd;
@@ -345,19 +352,17 @@ int vbds_add_defined(struct vbds *v, uint32_t domid, const struct definition *de
 void vbds_domain_gone(struct vbds *v, uint32_t domid)
 {
     struct vbd *vbd, *next;
-    char path[STORE_PATH_BYTES];
 
     for (vbd = v->first; vbd != NULL; vbd = next) {
         next = vbd->next;
-        if (vbd->domid != domid)
+        if (vbd->x.domid != domid)
             continue;
-        vbd->gone = true;
-        vbd_xenbus_forget(vbd);
-        if (!vbd->ending)
+        vbd->x.gone = true;
+        xenbus_forget(&vbd->x);
+        if (!vbd->x.ending)
             vbd_forget(vbd);
     }
-    snprintf(path, sizeof(path), BACK_ROOT "/%" PRIu32, domid);
-    v->s.backend->remove(v->s.backend->arg, path);
+    xenbus_domain_forget(v->s.nodes, vbd_xenbus_kind.word, domid);
 }
 
 /* ---- Modules ---- */
@@ -377,10 +382,10 @@ static void follow(struct vbds *v, uint32_t domid, const struct definition *defi
 {
     const struct vbd_backend *b = v->s.backend;
     const struct sched_catalog_module *before = v->before_of[disk->disk][0] != '\0' ? sched_catalog_find(&v->before, v->before_of[disk->disk]) : NULL;
-    int rc = disk_params_set(v, definition, vbd->name, vbd->id, disk, catalog, before);
+    int rc = disk_params_set(v, definition, vbd->x.name, vbd->x.id, disk, catalog, before);
 
     if (rc != 0 && rc != -ESRCH) /* that: it does not lie on this disk */
-        log_warning("domain %" PRIu32 ", disk %s: its parameters for module %s of %s are not in force: %s", domid, vbd->name, disk->module, disk->name, b->error(b->arg));
+        log_warning("domain %" PRIu32 ", disk %s: its parameters for module %s of %s are not in force: %s", domid, vbd->x.name, disk->module, disk->name, b->error(b->arg));
 }
 
 void vbds_modules_noted(struct vbds *v)
@@ -439,7 +444,7 @@ static int raw_make(struct vbds *v, const struct collet_disk_info *disk)
     vbd = vbd_add(v, &info, backing);
     if (vbd == NULL)
         return -ENOMEM;
-    rc = vbd_xenbus_begin(vbd, &info);
+    rc = begin(vbd, &info);
     if (rc != 0)
         log_error("%s: %s", disk->name, b->error(b->arg));
     return rc;
@@ -464,7 +469,7 @@ unsigned int vbds_raw_waiting(const struct vbds *v)
     unsigned int count = 0;
 
     for (vbd = v->first; vbd != NULL; vbd = vbd->next)
-        count += vbd->raw && vbd->front_state != XenbusStateConnected;
+        count += vbd->raw && vbd->x.front_state != XenbusStateConnected;
     return count;
 }
 
@@ -494,7 +499,7 @@ static void claim_again(struct vbd *vbd)
     char error[400];
 
     if (!vbd->raw && count >= 0 && volumes_claim(v->s.volumes, vbd->backing, disks, (unsigned int)count, !vbd->shared, &vbd->claim, error, sizeof(error)) == -EBUSY)
-        log_error("domain %" PRIu32 ", disk %s: %s", vbd->domid, vbd->name, error);
+        log_error("domain %" PRIu32 ", disk %s: %s", vbd->x.domid, vbd->x.name, error);
     free(disks);
 }
 
@@ -504,8 +509,8 @@ static void take_up_one(struct vbds *v, const struct collet_vbd_info *info)
     struct vbd *vbd;
     int rc;
 
-    snprintf(path, sizeof(path), BACK_ROOT "/%" PRIu32 "/%" PRIu32 "/params", info->domid, info->device);
-    noted = v->s.backend->read(v->s.backend->arg, path);
+    snprintf(path, sizeof(path), "/local/domain/0/collet-vbd/%" PRIu32 "/%" PRIu32 "/params", info->domid, info->device);
+    noted = v->s.nodes->read(v->s.nodes->arg, path);
     if (noted != NULL)
         snprintf(backing, sizeof(backing), "%s", noted);
     else
@@ -515,46 +520,21 @@ static void take_up_one(struct vbds *v, const struct collet_vbd_info *info)
     if (vbd == NULL)
         return;
     claim_again(vbd);
-    rc = vbd_xenbus_whole(vbd) ? vbd_xenbus_take_up(vbd) : vbd_xenbus_begin(vbd, info);
+    rc = xenbus_whole(&vbd->x) ? xenbus_take_up(&vbd->x) : begin(vbd, info);
     if (rc != 0)
-        log_error("domain %" PRIu32 ", disk %s: %s", vbd->domid, vbd->name, v->s.backend->error(v->s.backend->arg));
+        log_error("domain %" PRIu32 ", disk %s: %s", vbd->x.domid, vbd->x.name, v->s.backend->error(v->s.backend->arg));
 }
 
-static bool domain_has_any(const struct vbds *v, uint32_t domid)
+static bool there(void *arg, uint32_t domid, uint32_t device, bool any_of_domain)
 {
+    const struct vbds *v = arg;
     const struct vbd *vbd = v->first;
 
-    while (vbd != NULL && vbd->domid != domid)
+    if (!any_of_domain)
+        return vbd_by_place(v, domid, device) != NULL;
+    while (vbd != NULL && vbd->x.domid != domid)
         vbd = vbd->next;
     return vbd != NULL;
-}
-
-/* Nodes of VBDs that are gone. */
-static void nodes_sweep(struct vbds *v)
-{
-    const struct vbd_backend *b = v->s.backend;
-    char *domains = b->children(b->arg, BACK_ROOT), *rest = domains, *domid, *devices, *more, *device, path[STORE_PATH_BYTES];
-    uint64_t number, place;
-
-    while (domains != NULL && (domid = strsep(&rest, "\n")) != NULL) {
-        if (text_number(domid, &number) != 0 || number > UINT32_MAX)
-            continue;
-        snprintf(path, sizeof(path), BACK_ROOT "/%.20s", domid);
-        more = devices = b->children(b->arg, path);
-        while (devices != NULL && (device = strsep(&more, "\n")) != NULL) {
-            if (text_number(device, &place) != 0 || place > UINT32_MAX || vbd_by_place(v, (uint32_t)number, (uint32_t)place) != NULL)
-                continue;
-            snprintf(path, sizeof(path), BACK_ROOT "/%.20s/%.20s", domid, device);
-            b->remove(b->arg, path);
-            snprintf(path, sizeof(path), "/local/domain/%.20s/device/vbd/%.20s", domid, device);
-            b->remove(b->arg, path);
-        }
-        free(devices);
-        snprintf(path, sizeof(path), BACK_ROOT "/%.20s", domid);
-        if (!domain_has_any(v, (uint32_t)number))
-            b->remove(b->arg, path);
-    }
-    free(domains);
 }
 
 int vbds_take_up(struct vbds *v)
@@ -568,7 +548,7 @@ int vbds_take_up(struct vbds *v)
     free(all);
     if (count < 0)
         return count;
-    nodes_sweep(v);
+    xenbus_sweep(v->s.nodes, vbd_xenbus_kind.word, there, v);
     vbds_modules_noted(v);
     return raw_disks(v);
 }
@@ -580,11 +560,11 @@ void vbds_store_anew(struct vbds *v)
     int rc;
 
     for (vbd = v->first; vbd != NULL; vbd = vbd->next) {
-        if (vbd->gone || (vbd->watched && vbd_xenbus_whole(vbd)))
+        if (vbd->x.gone || (vbd->x.watched && xenbus_whole(&vbd->x)))
             continue;
-        rc = vbd_xenbus_whole(vbd) ? vbd_xenbus_take_up(vbd) : vbd_info(v, vbd->id, &info) ? vbd_xenbus_begin(vbd, &info) : 0;
+        rc = xenbus_whole(&vbd->x) ? xenbus_take_up(&vbd->x) : vbd_info(v, vbd->x.id, &info) ? begin(vbd, &info) : 0;
         if (rc != 0)
-            log_error("domain %" PRIu32 ", disk %s in the new xenstored: %s", vbd->domid, vbd->name, v->s.backend->error(v->s.backend->arg));
+            log_error("domain %" PRIu32 ", disk %s in the new xenstored: %s", vbd->x.domid, vbd->x.name, v->s.backend->error(v->s.backend->arg));
     }
 }
 
@@ -593,7 +573,7 @@ void vbds_store_lost(struct vbds *v)
     struct vbd *vbd;
 
     for (vbd = v->first; vbd != NULL; vbd = vbd->next)
-        vbd->watched = false;
+        vbd->x.watched = false;
 }
 
 static void reconcile_one(struct vbd *vbd, const struct collet_vbd_info *all, int count)
@@ -601,15 +581,15 @@ static void reconcile_one(struct vbd *vbd, const struct collet_vbd_info *all, in
     int i;
 
     for (i = 0; i < count; i++)
-        if (all[i].vbd == vbd->id) {
+        if (all[i].vbd == vbd->x.id) {
             if (all[i].flags & COLLET_VBD_BROKEN)
-                vbd_xenbus_broken(vbd, all[i].broken_why);
+                xenbus_broken(&vbd->x, all[i].broken_why);
             return;
         }
-    if (vbd->ending)
+    if (vbd->x.ending)
         return;
-    log_note("domain %" PRIu32 ", disk %s: destroyed by another program", vbd->domid, vbd->name);
-    vbd_xenbus_forget(vbd);
+    log_note("domain %" PRIu32 ", disk %s: destroyed by another program", vbd->x.domid, vbd->x.name);
+    xenbus_forget(&vbd->x);
     vbd_forget(vbd);
 }
 
@@ -631,11 +611,11 @@ void vbds_watched(struct vbds *v, const char *token)
     uint32_t domid, device;
     struct vbd *vbd;
 
-    if (sscanf(token, "%" SCNu32 "/%" SCNu32, &domid, &device) != 2)
+    if (!xenbus_token(token, vbd_xenbus_kind.word, &domid, &device))
         return;
     vbd = vbd_by_place(v, domid, device);
     if (vbd != NULL)
-        vbd_xenbus_look(vbd);
+        xenbus_look(&vbd->x);
 }
 
 struct vbds *vbds_create(const struct vbds_settings *settings)
@@ -647,14 +627,14 @@ struct vbds *vbds_create(const struct vbds_settings *settings)
     return v;
 }
 
-/* The backend has ended before: no vbd_end_done comes any more. */
+/* The backend has ended before: no device_end_done comes any more. */
 void vbds_destroy(struct vbds *v)
 {
     if (v == NULL)
         return;
     while (v->first != NULL) {
-        call_fail(v->first->remover, ECANCELED, "the daemon ends");
-        v->first->remover = NULL;
+        call_fail(v->first->x.remover, ECANCELED, "the daemon ends");
+        v->first->x.remover = NULL;
         vbd_forget(v->first);
     }
     sched_catalog_free(&v->before);

@@ -11,6 +11,7 @@
 
 #include "call.h"
 #include "loop.h"
+#include "nodes.h"
 #include "vbd-backend.h"
 #include "volumes.h"
 
@@ -21,6 +22,7 @@ struct vbds;
 struct vbds_settings {
     struct loop *loop;
     const struct vbd_backend *backend;
+    const struct nodes *nodes;
     struct volumes *volumes;
     uint64_t close_ns; /* a guest that is asked to let go of a device has this long */
 };
@@ -86,5 +88,5 @@ void vbds_world_free(struct vbds_world *w);
 int vbds_apply(struct vbds *v, const char *plugin, uint32_t disk, const char *module, struct collet_disk_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed,
                char *error, size_t error_bytes);
 
-/* For the backend: a watch has fired. */
+/* A watch has fired, on a disk or on something else. */
 void vbds_watched(struct vbds *v, const char *token);
