@@ -26,6 +26,7 @@ all: hypervisor ##- build the hypervisor: build/collet (DEBUG=1: build/collet-de
 -include tests/unit/unit.mk
 -include tests/boot/kernels/kernels.mk
 -include sdk/libcollet/libcollet.mk
+-include plugins-dom0/rules/rules.mk
 -include plugins-dom0/daemon/daemon.mk
 -include plugins-dom0/plugins/plugins.mk
 -include plugins-dom0/cli/cli.mk
@@ -99,7 +100,8 @@ distclean: ##- remove build/ altogether
 DEPS := gcc:/usr/bin/gcc binutils:/usr/bin/ld libc6-dev:/usr/include/stdio.h libxen-dev:/usr/include/xen/xen.h check:/usr/include/check.h \
 	pkg-config:/usr/bin/pkg-config qemu-system-x86:/usr/bin/qemu-system-x86_64 cpio:/usr/bin/cpio xz-utils:/usr/bin/xz git:/usr/bin/git perl-base:/usr/bin/perl \
 	libinih-dev:/usr/include/ini.h libjansson-dev:/usr/include/jansson.h libncurses-dev:/usr/include/curses.h liblzma-dev:/usr/include/lzma.h \
-	libzstd-dev:/usr/include/zstd.h liblz4-dev:/usr/include/lz4.h zlib1g-dev:/usr/include/zlib.h
+	libzstd-dev:/usr/include/zstd.h liblz4-dev:/usr/include/lz4.h zlib1g-dev:/usr/include/zlib.h \
+	flex:/usr/bin/flex bison:/usr/bin/bison libpcap-dev:/usr/include/pcap/pcap.h
 # Only some targets need these: GRUB boots, other packers of kernels, the other compiler, tidy layout.
 DEPS_TEST := grub-common:/usr/bin/grub-mkrescue grub-pc-bin:/usr/lib/grub/i386-pc/multiboot2.mod xorriso:/usr/bin/xorriso mtools:/usr/bin/mformat \
 	zstd:/usr/bin/zstd lz4:/usr/bin/lz4 clang:/usr/bin/clang clang-format:/usr/bin/clang-format clang-tidy:/usr/bin/clang-tidy

@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The last step of the compiler: what was parsed becomes a binary set (<vfr/ruleset.h>). Here names get their meaning, and contradictions within a rule are found.
+ * The set's text section holds a line for each rule, "file:line<TAB>label<TAB>words": read.c reads it back. A rule's id is a hash of its words and of how many rules with the same words came before it.
+ * Contract: ast.h. Tests: test-rules.c, test-nft.sh.
+ */
+#include "ast.h"
+
+#include <vfr/ruleset-write.h>
+
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PORTS_MAX 65535u
+#define IFACES_MAX VFR_SET_RULE_IFACES_MAX
+
+struct buffer {
+    void *bytes;
+    size_t used, room; /* of entries, or bytes */
+};
+
+struct emit {
+    struct rules_run *run;
+    struct vfr_writer *writer;
+    struct buffer four, six, ports, text;
+    uint64_t *seen; /* hashes of words, an open table */
+    uint32_t *seen_count;
+    size_t seen_room;
+    uint8_t closed; /* directions in which a rule without conditions has decided all */
+    struct rules_pos closed_by;
+};
+
+static void *grow(struct emit *e, struct buffer *b, size_t count, size_t size)
+{
+    if (b->used + count > b->room) {
+        size_t room = (b->used + count) * 2 + 64;
+        void *bytes = realloc(b->bytes, room * size);
+
+        if (bytes == NULL)
+            longjmp(*(jmp_buf *)e->run->out_of_memory, 1);
+        b->bytes = bytes;
+        b->room = room;
+    }
+    b->used += count;
+    return (char *)b->bytes + (b->used - count) * size;
+}
+
+/* ---- Addresses ---- */
+
+static uint32_t word32(const uint8_t *b)
+{
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+static uint64_t word64(const uint8_t *b)
+{
+    return (uint64_t)word32(b) << 32 | word32(b + 4);
+}
+
+static void no_such_set(struct rules_run *run, const struct rules_elem *elem, const char *what)
+{
+    const char *near = rules_name_nearest(run, RULES_SET, elem->word);
+    char hint[128];
+
+    snprintf(hint, sizeof(hint), "as 10.0.2.16, 10.0.0.0/8, fec0::/64, or the name of a set");
+    if (strcmp(what, "port") == 0)
+        snprintf(hint, sizeof(hint), "a number, a range as 8000-8080, a service, or the name of a set");
+    if (near == NULL && strcmp(what, "port") == 0)
+        near = rules_nearest(elem->word, rules_service_names, rules_count(rules_service_names));
+    if (near != NULL)
+        snprintf(hint, sizeof(hint), "did you mean '%.64s'?", near);
+    rules_error(run, &elem->pos, hint, "'%.64s' is no %s, and no set", elem->word, what);
+}
+
+static void gather_addresses(struct emit *e, const struct rules_elems *elems)
+{
+    for (const struct rules_elem *x = elems->first; x != NULL; x = x->next) {
+        struct rules_name *name;
+
+        if (x->kind == RULES_ADDRESS && x->family == 4) {
+            struct vfr_set_range4 *r = grow(e, &e->four, 1, sizeof(*r));
+
+            *r = (struct vfr_set_range4){ word32(x->low), word32(x->high) };
+        } else if (x->kind == RULES_ADDRESS) {
+            struct vfr_set_range6 *r = grow(e, &e->six, 1, sizeof(*r));
+
+            *r = (struct vfr_set_range6){ { word64(x->low), word64(x->low + 8) }, { word64(x->high), word64(x->high + 8) } };
+        } else if (x->kind == RULES_WORD && (name = rules_name_find(e->run, RULES_SET, x->word)) != NULL) {
+            name->used = true;
+            gather_addresses(e, &name->elems);
+        } else if (x->kind == RULES_WORD) {
+            no_such_set(e->run, x, "address");
+        } else {
+            rules_error(e->run, &x->pos, NULL, x->kind == RULES_NUMBER ? "a number among addresses" : "not an element of a list of addresses");
+        }
+    }
+}
+
+/* The set that a list names alone: it is written once. */
+static struct rules_name *single_name(struct rules_run *run, const struct rules_elems *elems)
+{
+    const struct rules_elem *x = elems->first;
+
+    return x != NULL && x->next == NULL && x->kind == RULES_WORD ? rules_name_find(run, RULES_SET, x->word) : NULL;
+}
+
+static uint32_t address_set(struct emit *e, const struct rules_elems *elems)
+{
+    struct rules_name *name = single_name(e->run, elems);
+    uint32_t set;
+
+    if (name != NULL && name->address_set != 0)
+        return name->address_set - 1;
+    e->four.used = e->six.used = 0;
+    gather_addresses(e, elems);
+    set = vfr_writer_addresses(e->writer, e->four.bytes, (uint32_t)e->four.used, e->six.bytes, (uint32_t)e->six.used);
+    if (name != NULL)
+        name->address_set = set + 1;
+    return set;
+}
+
+/* Is the list "any"? Alone, that is. */
+static bool is_any(struct emit *e, const struct rules_elems *elems)
+{
+    const struct rules_elem *x = elems->first;
+
+    if (x == NULL)
+        return true;
+    if (x->kind != RULES_ANY)
+        return false;
+    if (elems->negated || x->next != NULL)
+        rules_error(e->run, &x->pos, NULL, "'any' stands alone");
+    return true;
+}
+
+static void rule_mac(struct emit *e, struct vfr_set_rule *to, uint32_t field, const struct rules_elems *elems)
+{
+    const struct rules_elem *x = elems->first;
+    bool source = field == VFR_FIELD_SOURCE_MAC;
+
+    if (x->next != NULL)
+        rules_error(e->run, &x->next->pos, "one, or a prefix as 00:16:3e:00:00:00/24; else several rules", "a list with a MAC address");
+    memcpy(source ? to->source_mac : to->target_mac, x->low, 6);
+    memcpy(source ? to->source_mac_mask : to->target_mac_mask, x->high, 6);
+    to->fields |= field;
+    to->negated |= elems->negated ? field : 0;
+}
+
+static void rule_address(struct emit *e, struct vfr_set_rule *to, uint32_t field, struct vfr_set_address *address, const struct rules_elems *elems)
+{
+    const struct rules_elem *x = elems->first;
+
+    if (is_any(e, elems))
+        return;
+    if (x->kind == RULES_MAC) {
+        rule_mac(e, to, field == VFR_FIELD_SOURCE ? VFR_FIELD_SOURCE_MAC : VFR_FIELD_TARGET_MAC, elems);
+        return;
+    }
+    to->fields |= field;
+    to->negated |= elems->negated ? field : 0;
+    /* "Not 10.0.0.0/8" is every other IP packet, those of IPv6 too: hence a set. */
+    if (x->next == NULL && x->kind == RULES_ADDRESS && !x->range && !elems->negated) {
+        memcpy(address->bytes, x->low, 16);
+        address->family = x->family;
+        address->bits = x->bits;
+        if (to->family != 0 && to->family != x->family)
+            rules_warn(e->run, &x->pos, NULL, "an IPv%d address in a rule for IPv%d: it never matches", x->family, to->family);
+    } else {
+        address->set = address_set(e, elems);
+    }
+}
+
+/* ---- Ports ---- */
+
+static void add_ports(struct emit *e, const struct rules_pos *pos, uint32_t first, uint32_t last)
+{
+    struct vfr_set_port_range *r;
+
+    if (last > PORTS_MAX) {
+        rules_error(e->run, pos, "0 to 65535", "%u is no port", last);
+        return;
+    }
+    r = grow(e, &e->ports, 1, sizeof(*r));
+    *r = (struct vfr_set_port_range){ (uint16_t)first, (uint16_t)last };
+}
+
+static void gather_ports(struct emit *e, const struct rules_elems *elems)
+{
+    for (const struct rules_elem *x = elems->first; x != NULL; x = x->next) {
+        struct rules_name *name;
+        int port;
+
+        if (x->kind == RULES_NUMBER) {
+            add_ports(e, &x->pos, x->first, x->last);
+        } else if (x->kind == RULES_WORD && (name = rules_name_find(e->run, RULES_SET, x->word)) != NULL) {
+            name->used = true;
+            gather_ports(e, &name->elems);
+        } else if (x->kind == RULES_WORD && (port = rules_service(x->word)) >= 0) {
+            add_ports(e, &x->pos, (uint32_t)port, (uint32_t)port);
+        } else if (x->kind == RULES_WORD) {
+            no_such_set(e->run, x, "port");
+        } else {
+            rules_error(e->run, &x->pos, NULL, "not an element of a list of ports");
+        }
+    }
+}
+
+static void rule_ports(struct emit *e, struct vfr_set_rule *to, uint32_t field, struct vfr_set_port *port, const struct rules_elems *elems)
+{
+    struct rules_name *name = single_name(e->run, elems);
+    const struct vfr_set_port_range *r;
+
+    if (is_any(e, elems))
+        return;
+    to->fields |= field;
+    to->negated |= elems->negated ? field : 0;
+    port->set = VFR_SET_NO_SET;
+    if (name != NULL && name->port_set != 0) {
+        port->set = name->port_set - 1;
+        return;
+    }
+    e->ports.used = 0;
+    gather_ports(e, elems);
+    r = e->ports.bytes;
+    if (e->ports.used == 1) {
+        port->low = r->low;
+        port->high = r->high;
+    } else if (e->ports.used > 1) {
+        port->set = vfr_writer_ports(e->writer, r, (uint32_t)e->ports.used);
+        if (name != NULL)
+            name->port_set = port->set + 1;
+    } else if (!e->run->failed) {
+        rules_error(e->run, &elems->pos, NULL, "a list without ports");
+    }
+}
+
+/* ---- Interfaces ---- */
+
+static void add_iface(struct emit *e, const struct rules_pos *pos, const char *name, uint32_t *ifaces, uint32_t *count)
+{
+    uint32_t index;
+
+    if (name[0] == 0 || strlen(name) >= VFR_NAME_MAX) {
+        rules_error(e->run, pos, "1 to 63 letters", "'%.80s' cannot be the name of an interface", name);
+        return;
+    }
+    index = vfr_writer_name(e->writer, name);
+    for (uint32_t i = 0; i < *count; i++)
+        if (ifaces[i] == index)
+            return;
+    if (*count == IFACES_MAX) {
+        rules_error(e->run, pos, "a glob, as web*, is one", "more than %u names of interfaces in one rule", IFACES_MAX);
+        return;
+    }
+    ifaces[(*count)++] = index;
+}
+
+static void gather_ifaces(struct emit *e, const struct rules_elems *elems, uint32_t *ifaces, uint32_t *count)
+{
+    for (const struct rules_elem *x = elems->first; x != NULL; x = x->next) {
+        struct rules_name *name = x->kind == RULES_WORD ? rules_name_find(e->run, RULES_GROUP, x->word) : NULL;
+
+        if (name != NULL) {
+            name->used = true;
+            gather_ifaces(e, &name->elems, ifaces, count);
+        } else if (x->kind == RULES_WORD) {
+            if (rules_name_find(e->run, RULES_SET, x->word) != NULL)
+                rules_warn(e->run, &x->pos, "groups are for interfaces: group NAME { web, db }", "'%.64s' is a set, and here it is taken for an interface", x->word);
+            add_iface(e, &x->pos, x->word, ifaces, count);
+        } else if (x->kind == RULES_ANY) {
+            add_iface(e, &x->pos, "*", ifaces, count);
+        } else {
+            rules_error(e->run, &x->pos, "as web, web.0, web* or nic0; in quotes if it looks like a number", "not the name of an interface");
+        }
+    }
+}
+
+/* ---- The other fields ---- */
+
+static void rule_protocols(struct emit *e, struct vfr_set_rule *to, const struct rules_elems *elems)
+{
+    if (is_any(e, elems))
+        return;
+    for (const struct rules_elem *x = elems->first; x != NULL; x = x->next) {
+        int number = x->kind == RULES_WORD ? rules_protocol(x->word) : x->kind == RULES_NUMBER ? (int)x->first : -1;
+
+        if (number < 0 || (x->kind == RULES_NUMBER && x->last > 255)) {
+            const char *near = x->kind == RULES_WORD ? rules_nearest(x->word, rules_protocol_names, rules_count(rules_protocol_names)) : NULL;
+            char hint[96] = "tcp, udp, icmp, icmp6, sctp, ... or a number from 0 to 255";
+
+            if (near != NULL)
+                snprintf(hint, sizeof(hint), "did you mean '%s'?", near);
+            rules_error(e->run, &x->pos, hint, "'%.64s' is no protocol", x->word != NULL ? x->word : "");
+            continue;
+        }
+        for (uint32_t n = (uint32_t)number; n <= (x->kind == RULES_NUMBER ? x->last : (uint32_t)number); n++)
+            to->protocols[n >> 6] |= 1ull << (n & 63);
+    }
+    to->fields |= VFR_FIELD_PROTOCOL;
+    to->negated |= elems->negated ? (uint32_t)VFR_FIELD_PROTOCOL : 0;
+}
+
+/* A single number or range. look_up: of words, NULL: none. */
+static bool single_range(struct emit *e, const struct rules_elems *elems, const char *what, uint32_t most, int (*look_up)(const char *), uint32_t *first, uint32_t *last)
+{
+    const struct rules_elem *x = elems->first;
+    int number = x->kind == RULES_WORD && look_up != NULL ? look_up(x->word) : -1;
+
+    if (x->next != NULL) {
+        rules_error(e->run, &x->next->pos, "one, or a range as 1-5; else several rules", "a list for '%s'", what);
+        return false;
+    }
+    if (number >= 0) {
+        *first = *last = (uint32_t)number;
+        return true;
+    }
+    if (x->kind != RULES_NUMBER || x->last > most) {
+        char hint[64];
+
+        snprintf(hint, sizeof(hint), "a number from 0 to %u%s", most, look_up != NULL ? ", or a name" : "");
+        rules_error(e->run, &x->pos, hint, "'%.64s' is no '%s'", x->word != NULL ? x->word : "", what);
+        return false;
+    }
+    *first = x->first;
+    *last = x->last;
+    return true;
+}
+
+static int icmp4_type(const char *word)
+{
+    return rules_icmp_type(word, false);
+}
+
+static int icmp6_type(const char *word)
+{
+    return rules_icmp_type(word, true);
+}
+
+static void rule_icmp(struct emit *e, const struct rules_ast *r, struct vfr_set_rule *to)
+{
+    uint32_t first = 0, last = 255;
+    unsigned int protocol = r->icmp_family == 6 ? 58 : 1;
+
+    if (r->icmp.first == NULL) {
+        if (r->icmp_code.first != NULL)
+            rules_error(e->run, &r->icmp_code.pos, "as icmp-type unreachable code 4", "'code' without a type");
+        return;
+    }
+    if (!is_any(e, &r->icmp))
+        single_range(e, &r->icmp, r->icmp_family == 6 ? "icmp6-type" : "icmp-type", 255, r->icmp_family == 6 ? icmp6_type : icmp4_type, &first, &last);
+    to->icmp_type_low = (uint8_t)first;
+    to->icmp_type_high = (uint8_t)last;
+    first = 0, last = 255;
+    if (r->icmp_code.first != NULL && !is_any(e, &r->icmp_code))
+        single_range(e, &r->icmp_code, "code", 255, NULL, &first, &last);
+    to->icmp_code_low = (uint8_t)first;
+    to->icmp_code_high = (uint8_t)last;
+    to->fields |= VFR_FIELD_ICMP;
+    to->negated |= r->icmp.negated ? (uint32_t)VFR_FIELD_ICMP : 0;
+    if (!(to->fields & VFR_FIELD_PROTOCOL)) {
+        to->fields |= VFR_FIELD_PROTOCOL;
+        to->protocols[protocol >> 6] |= 1ull << (protocol & 63);
+    }
+}
+
+static void rule_ether(struct emit *e, const struct rules_ast *r, struct vfr_set_rule *to)
+{
+    uint32_t first, last;
+
+    if (r->ether.first != NULL && !is_any(e, &r->ether) && single_range(e, &r->ether, "ether", 0xffff, rules_ethertype, &first, &last)) {
+        if (first != last)
+            rules_error(e->run, &r->ether.pos, NULL, "a range of ethertypes");
+        to->ethertype = (uint16_t)first;
+        to->fields |= VFR_FIELD_ETHERTYPE;
+        to->negated |= r->ether.negated ? (uint32_t)VFR_FIELD_ETHERTYPE : 0;
+    }
+    if (r->vlan.first == NULL || is_any(e, &r->vlan))
+        return;
+    if (r->vlan.first->kind == RULES_WORD && strcmp(r->vlan.first->word, "none") == 0)
+        first = last = 0xffff;
+    else if (!single_range(e, &r->vlan, "vlan", 4095, NULL, &first, &last))
+        return;
+    if (first != last)
+        rules_error(e->run, &r->vlan.pos, NULL, "a range of VLANs");
+    to->vlan = (uint16_t)first;
+    to->fields |= VFR_FIELD_VLAN;
+    to->negated |= r->vlan.negated ? (uint32_t)VFR_FIELD_VLAN : 0;
+}
+
+static bool has_protocol(const struct vfr_set_rule *to, unsigned int number)
+{
+    return to->protocols[number >> 6] >> (number & 63) & 1;
+}
+
+/* What can never match is worth a word. */
+static void rule_doubts(struct emit *e, const struct rules_ast *r, const struct vfr_set_rule *to)
+{
+    bool some = (to->fields & VFR_FIELD_PROTOCOL) && !(to->negated & VFR_FIELD_PROTOCOL);
+    bool ported = has_protocol(to, 6) || has_protocol(to, 17) || has_protocol(to, 33) || has_protocol(to, 132) || has_protocol(to, 136);
+
+    if (some && !ported && (to->fields & (VFR_FIELD_SOURCE_PORT | VFR_FIELD_TARGET_PORT)))
+        rules_warn(e->run, &r->pos, "proto tcp, or udp", "ports, but a protocol that has none: it never matches");
+    if (some && !has_protocol(to, 6) && (to->fields & VFR_FIELD_TCP_FLAGS))
+        rules_warn(e->run, &r->pos, "proto tcp", "TCP flags, but another protocol: it never matches");
+    if ((r->directions & ~e->closed) == 0 && !e->run->failed)
+        rules_warn(e->run, &r->pos, NULL, "never reached: the rule in line %u of %.120s decides about all that comes here", e->closed_by.line, e->closed_by.file);
+    if (r->verdict && to->fields == 0 && r->uses == NULL) {
+        if (e->closed == 0)
+            e->closed_by = r->pos;
+        e->closed |= r->directions;
+    }
+}
+
+/* ---- Uses ---- */
+
+struct use_slots {
+    struct vfr_writer_use uses[VFR_SET_RULE_USES_MAX];
+    struct rules_values values[VFR_SET_RULE_USES_MAX];
+    uint32_t conditions, actions;
+};
+
+static void rule_use(struct emit *e, const struct rules_use *u, struct use_slots *to, bool actions)
+{
+    uint32_t at = to->conditions + to->actions;
+    struct rules_values *v = &to->values[at];
+
+    if ((u->ops->act != NULL) != actions)
+        return;
+    if (at == VFR_SET_RULE_USES_MAX) {
+        rules_error(e->run, &u->pos, NULL, "more than %u conditions and actions in one rule", VFR_SET_RULE_USES_MAX);
+        return;
+    }
+    if (!rules_use_values(e->run, u, v))
+        return;
+    if (v->iface != NULL)
+        v->values[v->iface_param] = vfr_writer_name(e->writer, v->iface);
+    to->uses[at] = (struct vfr_writer_use){ .kind = vfr_writer_kind(e->writer, u->ops->name), .value_count = u->ops->param_count, .values = v->values, .data = v->data, .data_bytes = v->data_bytes };
+    if (actions)
+        to->actions++;
+    else
+        to->conditions++;
+}
+
+/* ---- Rules ---- */
+
+static uint64_t hash(const char *text, uint32_t occurrence)
+{
+    uint64_t h = 14695981039346656037ull;
+
+    for (; *text != 0; text++)
+        h = (h ^ (uint8_t)*text) * 1099511628211ull;
+    for (unsigned int i = 0; i < 4; i++)
+        h = (h ^ (occurrence >> (8 * i) & 0xff)) * 1099511628211ull;
+    h ^= h >> 32;
+    return h != 0 ? h : 1;
+}
+
+static uint64_t rule_id(struct emit *e, const char *text)
+{
+    uint64_t plain = hash(text, 0);
+    size_t at = plain & (e->seen_room - 1);
+
+    while (e->seen[at] != 0 && e->seen[at] != plain)
+        at = (at + 1) & (e->seen_room - 1);
+    e->seen[at] = plain;
+    return hash(text, e->seen_count[at]++);
+}
+
+static void rule_text(struct emit *e, const struct rules_ast *r)
+{
+    size_t bytes = strlen(r->pos.file) + strlen(r->text) + (r->label != NULL ? strlen(r->label) : 0) + 32;
+    char *to = grow(e, &e->text, bytes, 1);
+
+    e->text.used -= bytes - (size_t)snprintf(to, bytes, "%s:%u\t%s\t%s\n", r->pos.file, r->pos.line, r->label != NULL ? r->label : "", r->text);
+}
+
+static void emit_rule(struct emit *e, const struct rules_ast *r)
+{
+    struct vfr_set_rule to = { .line = r->pos.line, .directions = r->directions, .action = r->action, .reject = r->reject };
+    uint32_t ifaces[IFACES_MAX], iface_count = 0;
+    struct use_slots slots = { .conditions = 0 };
+
+    to.id = rule_id(e, r->text);
+    if (r->family != 0) {
+        to.fields |= VFR_FIELD_FAMILY;
+        to.family = r->family;
+    }
+    if (r->on.first != NULL && !(r->on.first->kind == RULES_ANY && is_any(e, &r->on))) {
+        gather_ifaces(e, &r->on, ifaces, &iface_count);
+        to.fields |= VFR_FIELD_IFACE;
+        to.negated |= r->on.negated ? (uint32_t)VFR_FIELD_IFACE : 0;
+    }
+    rule_protocols(e, &to, &r->protocol);
+    rule_address(e, &to, VFR_FIELD_SOURCE, &to.source, &r->source);
+    rule_address(e, &to, VFR_FIELD_TARGET, &to.target, &r->target);
+    rule_ports(e, &to, VFR_FIELD_SOURCE_PORT, &to.source_port, &r->source_port);
+    rule_ports(e, &to, VFR_FIELD_TARGET_PORT, &to.target_port, &r->target_port);
+    rule_icmp(e, r, &to);
+    rule_ether(e, r, &to);
+    if (r->has_flags) {
+        to.fields |= VFR_FIELD_TCP_FLAGS;
+        to.tcp_flags = r->tcp_flags;
+        to.tcp_mask = r->tcp_mask;
+    }
+    if (r->has_fragment) {
+        to.fields |= VFR_FIELD_FRAGMENT;
+        to.negated |= r->not_fragment ? (uint32_t)VFR_FIELD_FRAGMENT : 0;
+        to.fragment = r->fragment_later ? VFR_FRAGMENT_LATER : VFR_FRAGMENT_ANY;
+    }
+    if (r->forward != NULL) {
+        if (strpbrk(r->forward, "*?[") != NULL || strlen(r->forward) >= VFR_NAME_MAX)
+            rules_error(e->run, &r->forward_pos, "the name of an interface, as web.0", "one cannot forward to '%.64s'", r->forward);
+        to.target_name = vfr_writer_name(e->writer, r->forward);
+    }
+    for (const struct rules_use *u = r->uses; u != NULL; u = u->next)
+        rule_use(e, u, &slots, false);
+    for (const struct rules_use *u = r->uses; u != NULL; u = u->next)
+        rule_use(e, u, &slots, true);
+    rule_doubts(e, r, &to);
+    vfr_writer_rule(e->writer, &to, ifaces, iface_count, slots.uses, slots.conditions, slots.actions);
+    if (!e->run->options->no_text)
+        rule_text(e, r);
+}
+
+static void emit_all(struct emit *e)
+{
+    struct rules_run *run = e->run;
+    struct vfr_set_policy policy[2] = { { .action = VFR_ACCEPT }, { .action = VFR_ACCEPT } };
+    const struct rules_pos nowhere = { "rules", 0, 0 };
+    size_t bytes = 0;
+
+    if (run->rule_count > VFR_SET_RULES_MAX) {
+        rules_error(run, &nowhere, "many addresses or ports are a set", "%u rules; a set has at most %u", run->rule_count, VFR_SET_RULES_MAX);
+        return;
+    }
+    for (unsigned int i = 0; i < 2; i++)
+        if (run->policy[i].set)
+            policy[i] = (struct vfr_set_policy){ .action = run->policy[i].action, .reject = run->policy[i].reject };
+    for (const struct rules_ast *r = run->rules; r != NULL && !run->full; r = r->next)
+        emit_rule(e, r);
+    if (run->failed)
+        return;
+    run->to->bytes = vfr_writer_finish(e->writer, policy, e->text.bytes, e->text.used < VFR_SET_TEXT_MAX ? e->text.used : 0, &bytes);
+    if (run->to->bytes == NULL)
+        longjmp(*(jmp_buf *)run->out_of_memory, 1);
+    run->to->size = bytes;
+    run->to->rules = run->rule_count;
+}
+
+void rules_emit(struct rules_run *run)
+{
+    struct emit *e = rules_alloc(&run->arena, sizeof(*e));
+    jmp_buf *outer = run->out_of_memory, inner;
+    volatile bool starved = false;
+
+    e->run = run;
+    e->writer = vfr_writer_create();
+    for (e->seen_room = 64; e->seen_room < 2 * (size_t)run->rule_count; e->seen_room *= 2)
+        ;
+    e->seen = rules_alloc(&run->arena, e->seen_room * sizeof(*e->seen));
+    e->seen_count = rules_alloc(&run->arena, e->seen_room * sizeof(*e->seen_count));
+    /* What malloc gave must go back, whatever happens. */
+    run->out_of_memory = &inner;
+    if (setjmp(inner) == 0 && e->writer != NULL)
+        emit_all(e);
+    else
+        starved = true;
+    run->out_of_memory = outer;
+    free(e->four.bytes);
+    free(e->six.bytes);
+    free(e->ports.bytes);
+    free(e->text.bytes);
+    if (e->writer != NULL)
+        vfr_writer_destroy(e->writer);
+    if (starved)
+        longjmp(*outer, 1);
+}
