@@ -27,12 +27,15 @@ struct vfr_load_error {
 /* 0; -EINVAL (error says what), -E2BIG, -ENOMEM, -EFAULT. Long: pauses. */
 int vfr_engine_create(struct vfr_engine **engine, const struct vfr_source *source, const struct vfr_memory *memory, struct vfr_load_error *error);
 void vfr_engine_destroy(struct vfr_engine *engine);
-/* Counters and states of rules that both have (by id) go over from `old`, which may be judging on other CPUs meanwhile. Called twice: before the new one is put in place (copy), and when the old one has stopped (settle
- * what it counted since). */
+/*
+ * Counters and states of rules that both have (by id) go over from `old`, which may be judging on other CPUs meanwhile. Called twice: before the new one is put in place (copy), and when the old one has stopped (settle
+ * what it counted since). settled false: counts become those of `old`, which both remember; states are copied. true: what `old` has counted beyond what both remembered is added, and both remember that; so an old one may
+ * also be put back and get what the other counted. Serialised by the caller; either may judge meanwhile. Pauses.
+ */
 void vfr_engine_inherit(struct vfr_engine *engine, struct vfr_engine *old, bool settled);
 
 /* Which of the set's interface names an interface has: worked out once for each interface. */
-#define VFR_GROUPS_MAX 16u
+#define VFR_GROUPS_MAX 64u /* two exact names, and at most VFR_SET_GLOBS_MAX globs */
 struct vfr_binding {
     uint16_t groups[VFR_GROUPS_MAX];
     uint8_t count;
@@ -42,7 +45,7 @@ void vfr_engine_bind(const struct vfr_engine *engine, const struct vfr_iface *if
 /* Does the set's interface name number `target` (of a verdict) mean this interface? */
 bool vfr_engine_means(const struct vfr_engine *engine, uint32_t target, const struct vfr_iface *iface);
 
-/* Judge a parsed packet: direction VFR_TX with from's binding, VFR_RX with to's. Context: any CPU < memory->cpus, no pause. */
+/* Judge a parsed packet (the caller may skip it, and accept, if !binding->any[direction]): direction VFR_TX with from's binding, VFR_RX with to's. Context: any CPU < memory->cpus, no pause. */
 void vfr_engine_judge(struct vfr_engine *engine, const struct vfr_packet *packet, unsigned int direction, const struct vfr_binding *binding, uint32_t cpu, uint64_t now_ns, struct vfr_verdict *verdict);
 /* The same by looking at every rule in turn: the oracle. Counts too. */
 void vfr_engine_judge_linear(struct vfr_engine *engine, const struct vfr_packet *packet, unsigned int direction, const struct vfr_binding *binding, uint32_t cpu, uint64_t now_ns, struct vfr_verdict *verdict);

@@ -20,7 +20,7 @@
 #define VFR_SET_KINDS_MAX     64u
 #define VFR_SET_SETS_MAX      65536u  /* of addresses; of ports */
 #define VFR_SET_RANGES_MAX    (1u << 20) /* of each kind, in all sets together */
-#define VFR_SET_RULES_MAX     (1u << 18)
+#define VFR_SET_RULES_MAX     200000u
 #define VFR_SET_USES_MAX      (1u << 20)
 #define VFR_SET_DATA_MAX      (32u << 20)
 #define VFR_SET_TEXT_MAX      (32u << 20)
