@@ -9,6 +9,7 @@ extern const struct cli_command cmd_vcpu_list, cmd_vcpu_pin;
 extern const struct cli_command cmd_sched_list, cmd_sched_show, cmd_sched_use, cmd_sched_get, cmd_sched_set;
 extern const struct cli_command cmd_disk_list, cmd_disk_show, cmd_disk_sched_list, cmd_disk_sched_use, cmd_disk_get, cmd_disk_set, cmd_disk_stats, cmd_disk_model, cmd_disk_record;
 extern const struct cli_command cmd_vbd_list, cmd_vbd_show, cmd_vbd_add, cmd_vbd_del, cmd_vbd_volumes;
+extern const struct cli_command cmd_vif_add, cmd_vif_del;
 extern const struct cli_command cmd_top;
 extern const struct cli_command cmd_plugin_list, cmd_plugin_show, cmd_plugin_load, cmd_plugin_unload, cmd_plugin_reload;
 extern const struct cli_command cmd_trace_start, cmd_trace_stop, cmd_trace_status, cmd_trace_dump;

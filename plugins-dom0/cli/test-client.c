@@ -240,6 +240,32 @@ START_TEST(disks_come_and_go)
 }
 END_TEST
 
+START_TEST(interfaces_come_and_go)
+{
+    canned.answers[0] = "{\"ok\": true, \"result\": {\"vif\": 7, \"name\": \"web.1\", \"mac\": \"00:16:3e:01:02:03\", \"network\": \"nic0\", \"device\": 1}}\n";
+    ck_assert_int_eq(run("vif add web 1 --ip 10.0.2.17,fec0::17 --network nic0 --rate 10M --pps 500 --weight 7 --mac 00:16:3e:01:02:03 --all"), 0);
+    ck_assert_str_eq(said, "web.1: VIF 7, 00:16:3e:01:02:03 on nic0\n");
+    ck_assert_str_eq(asked(0, "op"), "vif-add");
+    ck_assert_str_eq(asked(0, "name"), "1");
+    ck_assert_str_eq(asked(0, "ip"), "10.0.2.17,fec0::17");
+    ck_assert_str_eq(asked(0, "network"), "nic0");
+    ck_assert_str_eq(asked(0, "rate"), "10M");
+    ck_assert_str_eq(asked(0, "pps"), "500");
+    ck_assert_str_eq(asked(0, "weight"), "7");
+    ck_assert_str_eq(asked(0, "mac"), "00:16:3e:01:02:03");
+    ck_assert_str_eq(asked(0, "antispoof"), "true");
+    ck_assert_str_eq(asked(0, "all"), "true");
+    ck_assert_int_eq(run("vif add web"), 2);
+    canned.answers[1] = "{\"ok\": false, \"error\": \"ETIMEDOUT\", \"message\": \"1: the guest holds on\"}\n";
+    ck_assert_int_eq(run("vif del web 1"), 6);
+    ck_assert_str_eq(asked(1, "op"), "vif-del");
+    ck_assert_str_eq(asked(1, "force"), "false");
+    canned.answers[2] = canned.answers[0];
+    ck_assert_int_eq(run("vif add web 1 --json"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "\"vif\": 7"));
+}
+END_TEST
+
 START_TEST(plugins_are_shown)
 {
     canned.answers[0] = "{\"ok\": true, \"result\": [{\"name\": \"shares\", \"state\": \"running\", \"summary\": \"percentages\", \"pid\": 77, \"restarts\": "
@@ -448,6 +474,7 @@ Suite *suite_client(void)
     tcase_add_test(t, list_knows_what_the_daemon_knows);
     tcase_add_test(t, memory_goes_as_frames);
     tcase_add_test(t, disks_come_and_go);
+    tcase_add_test(t, interfaces_come_and_go);
     tcase_add_test(t, plugins_are_shown);
     tcase_add_test(t, several_domains_are_one_connection);
     tcase_add_test(t, destroy_of_one_that_waits_for_its_restart);
