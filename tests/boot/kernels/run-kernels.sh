@@ -42,7 +42,7 @@ while [ $# -gt 0 ]; do
 done
 
 # name | kernel | its command line | outcome: done, crash, either, wild, domu, domu-crash, shares, pest, load | seconds | the hypervisor's options | the machine
-# The machine, in words: q35; icount=SHIFT; disk=MIB[,DEVICE OPTION...][/DRIVE OPTION,...]: a virtio disk of random content.
+# The machine, in words: nic[,DEVICE OPTION...]: a virtio network card on QEMU's user network; q35; icount=SHIFT; disk=MIB[,DEVICE OPTION...][/DRIVE OPTION,...]: a virtio disk of random content.
 boots() {
     local kernel attack outcome
     for kernel in abi-page abi-bare abi-base0; do
@@ -76,6 +76,7 @@ boots() {
     echo "control-fuzz|control|part=fuzz quiet=1 seed=$seed count=20000|done|120|dom0_mem=128M"
     echo "control-fuzz-disks|control|part=fuzz quiet=1 seed=$((seed + 1)) count=50000|done|120|dom0_mem=128M|disk=24 disk=24"
     blk_boots
+    net_boots
     echo "shares|spin|shares|shares|300"
     echo "interference|pest|phase_ms=3500|pest|200"
 }
@@ -94,6 +95,13 @@ blk_boots() {
     echo "blk-packed|blk|quiet=1 disks=2|done|120||disk=24,packed=on,num-queues=1 disk=20,vectors=2"
     echo "blk-no-indirect|blk|quiet=1 disks=2|done|120||q35 disk=24,indirect_desc=off disk=20,event_idx=off"
     echo "blk-small-queue|blk|quiet=1|done|120||disk=24,queue-size=4,seg-max-adjust=off"
+}
+
+net_boots() {
+    echo "net|net|quiet=1 seed=$seed|done|120||nic"
+    echo "net-shared-cpu|net|quiet=1 seed=$((seed + 1))|done|120|dom0_max_vcpus=2|q35 nic,disable-legacy=on nic"
+    echo "net-poor-card|net|quiet=1 part=card|done|90||nic,indirect_desc=off,event_idx=off,mrg_rxbuf=off,ctrl_vq=off,vectors=1"
+    echo "net-small-card|net|quiet=1 part=card|done|90||nic,rx_queue_size=256,tx_queue_size=256,packed=on,mq=off,host_mtu=1500"
 }
 
 wanted() {
@@ -149,9 +157,13 @@ make_machine() {
     local word size device drive file
     machine=()
     disk_count=0
+    nic_count=0
     for word in $1; do
         case $word in
         q35) machine+=(-machine q35) ;;
+        nic*)
+            machine+=(-netdev "user,id=n$nic_count" -device "virtio-net-pci,netdev=n$nic_count${word#nic}")
+            nic_count=$((nic_count + 1)) ;;
         icount=*) machine+=(-icount "shift=${word#icount=},sleep=off") ;;
         disk=*)
             word=${word#disk=}
