@@ -207,6 +207,7 @@ static void record_fill(struct collet_capture_record *r, const struct net_packet
         .generation = said->generation,
         .rule = said->verdict != NULL ? said->verdict->rule : VFR_NO_RULE,
         .action = said->verdict != NULL ? said->verdict->action : VFR_ACCEPT,
+        .cpu = this_cpu_id(),
         .direction = (uint8_t)said->direction,
         .drop = said->dropped < 0 ? COLLET_CAPTURED_PASSED : (uint8_t)said->dropped,
         .flags = packet->offload.sum_wanted ? COLLET_CAPTURED_SUM : 0,

@@ -6,10 +6,10 @@ CLI := plugins-dom0/cli
 DOM0_OUT ?= build/dom0
 CLI_OUT := $(DOM0_OUT)/obj/cli
 CLI_BIN := $(DOM0_OUT)/bin/collet
-CLI_SOURCES := $(sort $(filter-out $(CLI)/test-% $(CLI)/fake-%,$(wildcard $(CLI)/*.c)))
+CLI_SOURCES := $(sort $(filter-out $(CLI)/test-% $(CLI)/fake-%,$(wildcard $(CLI)/*.c)) sdk/vfr/packet.c)
 CLI_CPPFLAGS := -D_GNU_SOURCE -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -Isdk/include -iquote $(CLI)
 CLI_CFLAGS := -std=gnu11 -O2 -g -fno-common -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes
-CLI_LIBS := -ljansson -lncursesw -ltinfo
+CLI_LIBS := -ljansson -lncursesw -ltinfo -lpcap
 
 .PHONY: cli cli-man-check
 cli: $(CLI_BIN)

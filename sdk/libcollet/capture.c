@@ -205,6 +205,40 @@ int collet_capture_release(struct collet_capture *capture, struct collet_capture
     return collet_control(c, COLLET_OP_CAPTURE_INFO, info, sizeof(*info));
 }
 
+static int counters_find(struct collet_capture_iface *sums, int count, const char *name)
+{
+    int i = 0;
+
+    while (i < count && strcmp(sums[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+int collet_capture_counters(const struct collet_capture *capture, struct collet_capture_iface *sums, unsigned int room)
+{
+    int count = 0;
+
+    for (uint32_t cpu = 0; cpu < capture->cpus; cpu++)
+        for (unsigned int i = 0; i < COLLET_CAPTURE_IFACES; i++) {
+            struct collet_capture_iface one = capture->rings[cpu].header->iface[i];
+            int at;
+
+            one.name[sizeof(one.name) - 1] = '\0';
+            if (one.name[0] == '\0')
+                continue;
+            at = counters_find(sums, count, one.name);
+            if ((unsigned int)at == room)
+                continue;
+            if (at == count)
+                sums[count++] = (struct collet_capture_iface){.seen = 0};
+            memcpy(sums[at].name, one.name, sizeof(one.name));
+            sums[at].seen += one.seen;
+            sums[at].recorded += one.recorded;
+            sums[at].dropped += one.dropped;
+        }
+    return count;
+}
+
 void collet_capture_close(struct collet_capture *capture)
 {
     if (capture == NULL)

@@ -56,6 +56,6 @@ struct collet_capture_record {
     uint8_t flags;        /* COLLET_CAPTURED_* */
     uint16_t sum_start, sum_offset;
     uint16_t segment_bytes, segments;
-    uint32_t pad;
+    uint32_t cpu;         /* whose ring it was in */
     char name[64];        /* the interface's */
 };

@@ -204,6 +204,8 @@ int collet_capture_open(struct collet *c, struct collet_capture_open *open, cons
 int collet_capture_next(struct collet_capture *capture, uint64_t until_ns, struct collet_capture_record *record, const uint8_t **frame);
 /* Give back the places of all that was read, and tell how it stands (now_ns, the counters). -ENOENT: somebody has closed it. */
 int collet_capture_release(struct collet_capture *capture, struct collet_capture_info *info);
+/* What was seen, recorded and dropped of each interface, by name: how many entries of sums[room] were filled. COLLET_CAPTURE_IFACES are enough. */
+int collet_capture_counters(const struct collet_capture *capture, struct collet_capture_iface *sums, unsigned int room);
 uint32_t collet_capture_number(const struct collet_capture *capture);
 void collet_capture_close(struct collet_capture *capture);
 /* All that are open, in a new array for free(); number or -errno. */
