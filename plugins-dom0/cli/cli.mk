@@ -2,14 +2,17 @@
 #
 # Builds the command `collet` (build/dom0/bin/collet) and its unit tests. Included by the top Makefile; works alone as `make -f plugins-dom0/cli/cli.mk cli`.
 
+ifndef RULES_LIB
+include plugins-dom0/rules/rules.mk
+endif
 CLI := plugins-dom0/cli
 DOM0_OUT ?= build/dom0
 CLI_OUT := $(DOM0_OUT)/obj/cli
 CLI_BIN := $(DOM0_OUT)/bin/collet
-CLI_SOURCES := $(sort $(filter-out $(CLI)/test-% $(CLI)/fake-%,$(wildcard $(CLI)/*.c)) sdk/vfr/packet.c)
-CLI_CPPFLAGS := -D_GNU_SOURCE -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -Isdk/include -iquote $(CLI)
+CLI_SOURCES := $(sort $(filter-out $(CLI)/test-% $(CLI)/fake-%,$(wildcard $(CLI)/*.c)))
+CLI_CPPFLAGS := -D_GNU_SOURCE -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -Isdk/include -iquote $(CLI) $(RULES_CPPFLAGS)
 CLI_CFLAGS := -std=gnu11 -O2 -g -fno-common -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes
-CLI_LIBS := -ljansson -lncursesw -ltinfo -lpcap
+CLI_LIBS := $(RULES_LIB) -ljansson -lncursesw -ltinfo $(RULES_LIBS)
 
 .PHONY: cli cli-man-check
 cli: $(CLI_BIN)
@@ -18,7 +21,7 @@ $(CLI_OUT)/%.o: %.c $(CLI)/cli.mk
 	@mkdir -p $(@D)
 	$(CC) $(CLI_CPPFLAGS) $(CLI_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(CLI_BIN): $(CLI_SOURCES:%.c=$(CLI_OUT)/%.o) $(DOM0_OUT)/lib/libcollet.so.1
+$(CLI_BIN): $(CLI_SOURCES:%.c=$(CLI_OUT)/%.o) $(DOM0_OUT)/lib/libcollet.so.1 $(RULES_LIB)
 	@mkdir -p $(@D)
 	$(CC) -o $@ $(filter %.o,$^) $(DOM0_OUT)/lib/libcollet.so.1 -Wl,-rpath,'$$ORIGIN/../lib' $(CLI_LIBS)
 
@@ -32,7 +35,7 @@ CLI_TEST_CFLAGS := $(filter-out -O2,$(CLI_CFLAGS)) -O1 -fno-omit-frame-pointer -
 $(CLI_TEST_OUT)/%.o: %.c $(CLI)/cli.mk
 	@mkdir -p $(@D)
 	@$(or $(HOSTCC),gcc) $(CLI_CPPFLAGS) $(CLI_TEST_CFLAGS) -MMD -MP -c -o $@ $<
-build/unit/$(CLI)/%: $(CLI_TEST_OUT)/$(CLI)/%.o $(CLI_TEST_SOURCES:%.c=$(CLI_TEST_OUT)/%.o) tests/unit/unit-main.h
+build/unit/$(CLI)/%: $(CLI_TEST_OUT)/$(CLI)/%.o $(CLI_TEST_SOURCES:%.c=$(CLI_TEST_OUT)/%.o) $(RULES_LIB) tests/unit/unit-main.h
 	@mkdir -p $(@D)
 	@echo "  unit $(CLI)/$*.c"
 	@printf '#include "%s"\nUNIT_MAIN(suite_%s)\n' "$(CURDIR)/tests/unit/unit-main.h" "$$(echo $* | sed 's/^test-//; s/-/_/g')" >$@-main.c
