@@ -74,6 +74,12 @@ static inline struct flow *flow_at(const struct vfr_flows *flows, uint32_t index
     return &flows->flow_chunks[index / CHUNK_FLOWS][index % CHUNK_FLOWS];
 }
 
+/* In which set it is now; only that set's lock keeps it there. */
+static inline uint32_t place_of(const struct flow *flow)
+{
+    return __atomic_load_n(&flow->set, __ATOMIC_RELAXED);
+}
+
 /* ---- Making and ending the table ---- */
 
 static int table_fill(struct vfr_flows *flows, const struct vfr_memory *memory)
@@ -188,7 +194,7 @@ static void place_return(struct vfr_flows *flows, struct flow *flow)
 
     flow_lock(&flows->lock);
     account = &flows->accounts[flow->account];
-    if (--account->count == 0)
+    if (__atomic_sub_fetch(&account->count, 1, __ATOMIC_RELAXED) == 0)
         flows->active--;
     flow->next = flows->free;
     flows->free = flow;
@@ -247,7 +253,7 @@ static bool claim_allows(struct vfr_flows *flows, const struct claim *claim, con
     if (!claim->anyhow || (claim->cheap && !flow_is_cheap(flow)))
         return false;
     if (flow->domid == claim->wanted)
-        return claim->cheap || claim->now_ns > flow->seen_ns + SILENT_NS;
+        return !claim->wanted_below && (claim->cheap || claim->now_ns > flow->seen_ns + SILENT_NS);
     return claim->wanted_below && __atomic_load_n(&flows->accounts[flow->account].count, __ATOMIC_RELAXED) > claim->share;
 }
 
@@ -255,7 +261,7 @@ static bool claim_allows(struct vfr_flows *flows, const struct claim *claim, con
 static struct flow *claim_take(struct vfr_flows *flows, const struct claim *claim, uint32_t index, bool *was_expired)
 {
     struct flow *flow = flow_at(flows, index);
-    uint32_t number = __atomic_load_n(&flow->set, __ATOMIC_RELAXED);
+    uint32_t number = place_of(flow);
     struct flow_set *set;
     bool taken = false;
 
@@ -263,7 +269,7 @@ static struct flow *claim_take(struct vfr_flows *flows, const struct claim *clai
         return NULL;
     set = set_of(flows, number);
     flow_lock(&set->lock);
-    if (flow->set == number && claim_allows(flows, claim, flow)) {
+    if (place_of(flow) == number && claim_allows(flows, claim, flow)) {
         *was_expired = flow->ends_ns <= claim->now_ns;
         set_unlink(set, flow);
         taken = true;
@@ -310,7 +316,7 @@ static struct flow *place_try(struct vfr_flows *flows, uint32_t domid, struct cl
         flows->used++;
         flow->domid = domid;
         flow->account = (uint16_t)(account - flows->accounts);
-        if (account->count++ == 0)
+        if (__atomic_fetch_add(&account->count, 1, __ATOMIC_RELAXED) == 0)
             flows->active++;
     }
     flow_unlock(&flows->lock);
@@ -533,7 +539,7 @@ void vfr_flows_refuse(struct vfr_flows *flows, struct vfr_packet *packet)
 
 static void forget_one(struct vfr_flows *flows, struct flow *flow, uint32_t domid)
 {
-    uint32_t number = __atomic_load_n(&flow->set, __ATOMIC_RELAXED);
+    uint32_t number = place_of(flow);
     struct flow_set *set;
     bool taken = false;
 
@@ -541,7 +547,7 @@ static void forget_one(struct vfr_flows *flows, struct flow *flow, uint32_t domi
         return;
     set = set_of(flows, number);
     flow_lock(&set->lock);
-    if (flow->set == number && flow->domid == domid) {
+    if (place_of(flow) == number && flow->domid == domid) {
         flow->ends_ns = 0; /* held by a packet: the hand will find it */
         taken = flow->busy == 0;
         if (taken)
@@ -600,7 +606,7 @@ static void flow_describe(const struct flow *flow, struct vfr_flow_info *info)
 
 static bool list_one(struct vfr_flows *flows, struct flow *flow, uint32_t domid, uint64_t now_ns, struct vfr_flow_info *info)
 {
-    uint32_t number = __atomic_load_n(&flow->set, __ATOMIC_RELAXED);
+    uint32_t number = place_of(flow);
     struct flow_set *set;
     bool listed;
 
@@ -608,7 +614,7 @@ static bool list_one(struct vfr_flows *flows, struct flow *flow, uint32_t domid,
         return false;
     set = set_of(flows, number);
     flow_lock(&set->lock);
-    listed = flow->set == number && flow->ends_ns > now_ns && (domid == ~0u || flow->domid == domid);
+    listed = place_of(flow) == number && flow->ends_ns > now_ns && (domid == ~0u || flow->domid == domid);
     if (listed)
         flow_describe(flow, info);
     flow_unlock(&set->lock);
