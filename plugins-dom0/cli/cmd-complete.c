@@ -2,7 +2,7 @@
 /*
  * `collet __complete`: what the shell's completion asks. Nothing is ever said on failure: a missing hypervisor or daemon completes to nothing.
  *     __complete KIND            names of a kind: commands domains targets modules plugins plugin-files params settings kinds formats cpus
- *                        disks disk-modules disk-params disk-settings vbds volumes drives
+ *                        disks disk-modules disk-params disk-settings vbds volumes drives vifs nics interfaces net-modules
  *     __complete words WORD...   what can stand in place of the last WORD; the line "@files" stands for files
  * Tests: test-cli.c.
  */
@@ -131,6 +131,36 @@ static void complete_vbds(struct cli *cli, const char *prefix)
     vbd_list_free(&list);
 }
 
+static void complete_vifs(struct cli *cli, const char *prefix)
+{
+    struct collet_vif_info *vifs = NULL;
+    int count = cli_open(cli) == 0 ? collet_vif_list(cli->collet, COLLET_VIFS_ALL, &vifs) : 0;
+
+    for (int i = 0; i < count; i++)
+        say(cli, prefix, vifs[i].name);
+    free(vifs);
+}
+
+static void complete_nics(struct cli *cli, const char *prefix)
+{
+    struct collet_nic_info *nics = NULL;
+    int count = cli_open(cli) == 0 ? collet_nic_list(cli->collet, &nics) : 0;
+
+    for (int i = 0; i < count; i++)
+        say(cli, prefix, nics[i].name);
+    free(nics);
+}
+
+static void complete_net_modules(struct cli *cli, const char *prefix)
+{
+    struct collet_sched_module *modules = NULL;
+    int count = cli_open(cli) == 0 ? collet_net_sched_list(cli->collet, &modules) : 0;
+
+    for (int i = 0; i < count; i++)
+        say(cli, prefix, modules[i].name);
+    free(modules);
+}
+
 static void complete_volumes(struct cli *cli, const char *prefix)
 {
     json_t *list = client_ask_quietly(cli, "volumes"), *entry;
@@ -206,6 +236,14 @@ static void complete_kind(struct cli *cli, const char *kind, const char *prefix)
         complete_disk_params(cli, prefix, "=");
     if (strcmp(kind, "vbds") == 0)
         complete_vbds(cli, prefix);
+    if (strcmp(kind, "vifs") == 0 || strcmp(kind, "interfaces") == 0)
+        complete_vifs(cli, prefix);
+    if (strcmp(kind, "nics") == 0 || strcmp(kind, "interfaces") == 0)
+        complete_nics(cli, prefix);
+    if (strcmp(kind, "interfaces") == 0)
+        complete_domains(cli, prefix);
+    if (strcmp(kind, "net-modules") == 0)
+        complete_net_modules(cli, prefix);
     if (strcmp(kind, "drives") == 0)
         complete_list(cli, prefix, drives);
     if (strcmp(kind, "volumes") == 0)
@@ -245,6 +283,8 @@ static void complete_options(struct cli *cli, const struct cli_command *command,
     say(cli, prefix, "--help");
 }
 
+static const char *const yes_no[] = { "yes", "no", NULL }, *const on_off[] = { "on", "off", NULL };
+
 /* What an option's value is, by what the help calls it. */
 static bool complete_option_value(struct cli *cli, const struct cli_command *command, const char *option, const char *prefix)
 {
@@ -259,6 +299,10 @@ static bool complete_option_value(struct cli *cli, const struct cli_command *com
             complete_kind(cli, "formats", prefix);
         if (strcmp(o->value, "VBD") == 0)
             complete_kind(cli, "vbds", prefix);
+        if (strcmp(o->value, "YES|NO") == 0 || strcmp(o->value, "ON|OFF") == 0)
+            complete_list(cli, prefix, strcmp(o->value, "ON|OFF") == 0 ? on_off : yes_no);
+        if (strcmp(o->value, "NETWORK") == 0)
+            complete_kind(cli, "nics", prefix);
         if (strcmp(o->value, "KINDS") == 0)
             complete_kind(cli, "kinds", prefix);
         return true;
