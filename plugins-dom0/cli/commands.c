@@ -11,6 +11,6 @@ const struct cli_command *const cli_commands[] = {
     &cmd_disk_sched_list, &cmd_disk_sched_use, &cmd_disk_get, &cmd_disk_set, &cmd_disk_stats, &cmd_disk_model, &cmd_disk_record, &cmd_vbd_list,
     &cmd_vbd_show, &cmd_vbd_add, &cmd_vbd_del, &cmd_vbd_volumes, &cmd_nic_list, &cmd_nic_sched_list, &cmd_nic_sched_use, &cmd_vif_list, &cmd_vif_show, &cmd_vif_set, &cmd_vif_add, &cmd_vif_del,
     &cmd_rules_check, &cmd_rules_test, &cmd_rules_explain, &cmd_rules_diff, &cmd_rules_load, &cmd_rules_confirm, &cmd_rules_show, &cmd_rules_flush, &cmd_rules_kinds, &cmd_flows, &cmd_top, &cmd_plugin_list, &cmd_plugin_show, &cmd_plugin_load, &cmd_plugin_unload, &cmd_plugin_reload, &cmd_trace_start,
-    &cmd_trace_stop, &cmd_trace_status, &cmd_trace_dump, &cmd_watch, &cmd_log, &cmd_daemon, &cmd_daemon_stop, &cmd_version, &cmd_help, &cmd_complete,
+    &cmd_trace_stop, &cmd_trace_status, &cmd_trace_dump, &cmd_capture, &cmd_watch, &cmd_log, &cmd_daemon, &cmd_daemon_stop, &cmd_version, &cmd_help, &cmd_complete,
     NULL,
 };

@@ -16,4 +16,4 @@ extern const struct cli_command cmd_rules_check, cmd_rules_test, cmd_rules_expla
 extern const struct cli_command cmd_top;
 extern const struct cli_command cmd_plugin_list, cmd_plugin_show, cmd_plugin_load, cmd_plugin_unload, cmd_plugin_reload;
 extern const struct cli_command cmd_trace_start, cmd_trace_stop, cmd_trace_status, cmd_trace_dump;
-extern const struct cli_command cmd_watch, cmd_log, cmd_daemon, cmd_daemon_stop, cmd_version, cmd_help, cmd_complete;
+extern const struct cli_command cmd_capture, cmd_watch, cmd_log, cmd_daemon, cmd_daemon_stop, cmd_version, cmd_help, cmd_complete;
