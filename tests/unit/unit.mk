@@ -112,4 +112,12 @@ blk-cost: build/blk-cost ##- count the instructions of ordering a disk request, 
 build/blk-cost: $(patsubst %.c,build/sim-blk/%.o,$(BLK_SOURCES) sdk/sim/blk-cost.c)
 	$(HOSTCC) -o $@ $^ -lm
 
+# What judging a packet costs: the engine of the hypervisor, sets from a seed.
+.PHONY: vfr-cost
+VFR_COST_SOURCES := $(addprefix sdk/vfr/,engine.c classifier.c classifier-build.c cache.c linear.c ruleset.c store.c packet.c) sdk/rules/ruleset-write.c sdk/rules/generate.c sdk/sim/vfr-cost.c
+vfr-cost: build/vfr-cost ##- count the instructions of judging a packet, by number of rules and style of the set
+	@build/vfr-cost
+build/vfr-cost: $(patsubst %.c,build/sim-blk/%.o,$(VFR_COST_SOURCES))
+	$(HOSTCC) -o $@ $^
+
 -include $(shell find $(UNIT_OUT) build/sim build/sim-blk -name '*.d' 2>/dev/null)
