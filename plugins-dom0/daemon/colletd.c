@@ -11,6 +11,7 @@
 #include "hand-loaded.h"
 #include "log.h"
 #include "requests.h"
+#include "rule-parts.h"
 #include "server.h"
 #include "settings.h"
 #include "stock.h"
@@ -39,6 +40,7 @@
 #define CLOSE_NS (10ull * 1000 * 1000 * 1000)
 #define OWN_WAIT_NS (3ull * 1000 * 1000 * 1000)
 #define OWN_STEP_MS 20
+#define RULES_LOOK_NS (2ull * 1000 * 1000 * 1000)
 #define CONFIG_BYTES_MAX (64u << 10)
 
 struct daemon {
@@ -55,6 +57,7 @@ struct daemon {
     struct volumes *volumes;
     struct vbds *vbds; /* NULL: a hypervisor without disks */
     struct vif_backend vif_backend;
+    struct rule_parts *rules;
     struct vifs *vifs; /* NULL: a hypervisor without networks */
     struct stock *stock;
     struct domains *domains;
@@ -182,10 +185,40 @@ static void plugin_loaded(void *arg, int rc, const char *message)
         log_error("a plugin that was to be loaded: %s", message != NULL ? message : strerror(-rc));
 }
 
+static const char *rules_error(void *arg)
+{
+    return collet_error(((struct daemon *)arg)->collet);
+}
+
+static int rules_info(void *arg, struct collet_rules_info *info)
+{
+    return collet_rules_info(((struct daemon *)arg)->collet, info);
+}
+
+static int rules_load(void *arg, const void *set, size_t bytes, struct collet_rules_load *load)
+{
+    return collet_rules_load(((struct daemon *)arg)->collet, set, bytes, load);
+}
+
+static void rules_begin(struct daemon *d)
+{
+    char folder[PATH_BYTES];
+    struct rule_parts_settings settings = {.loop = d->loop,
+                                           .backend = {.arg = d, .error = rules_error, .info = rules_info, .load = rules_load},
+                                           .folder = folder,
+                                           .file = d->settings->rules,
+                                           .look_ns = RULES_LOOK_NS};
+
+    snprintf(folder, sizeof(folder), "%.400s/rules", d->settings->run_folder);
+    d->rules = rule_parts_create(&settings);
+    if (d->rules != NULL)
+        rule_parts_begin(d->rules);
+}
+
 static int plugins_begin(struct daemon *d)
 {
     struct plugins_settings settings = {.loop = d->loop,
-                                        .daemon = {.arg = d->domains, .world = domains_world, .apply = domains_apply, .apply_disk = domains_apply_disk, .log = plugin_log},
+                                        .daemon = {.arg = d->domains, .world = domains_world, .apply = domains_apply, .apply_disk = domains_apply_disk, .apply_rules = domains_apply_rules, .log = plugin_log},
                                         .plugin_folder = d->settings->plugin_folder,
                                         .settings_folder = d->settings->plugin_settings_folder,
                                         .worker = d->settings->plugin_worker,
@@ -454,6 +487,7 @@ static int domains_begin(struct daemon *d)
                                         .backend = &d->backend.backend,
                                         .vbds = d->vbds,
                                         .vifs = d->vifs,
+                                        .rules = d->rules,
                                         .state_folder = folder,
                                         .limits = {.restarts = d->settings->restart_limit, .within_ns = d->settings->restart_within_ns}};
 
@@ -499,6 +533,7 @@ static int begin(struct daemon *d)
     log_note("colletd %s begins, pid %d", COLLET_VERSION_TEXT, (int)getpid());
     if (hypervisor_open(d) != 0 || stock_begin(d) != 0)
         return -EIO;
+    rules_begin(d); /* before anybody has an interface */
     devices_begin(d);
     vbds_begin(d);
     vifs_begin(d);
@@ -531,6 +566,7 @@ static void end(struct daemon *d)
     device_link_destroy(d->devices);
     vbds_destroy(d->vbds);
     vifs_destroy(d->vifs);
+    rule_parts_destroy(d->rules);
     volumes_destroy(d->volumes);
     stock_destroy(d->stock);
     store_close(d->backend.store);

@@ -204,3 +204,13 @@ int domains_apply_disk(void *arg, const char *plugin, uint32_t disk, const char 
     snprintf(error, error_bytes, "no disks here");
     return -ENODEV;
 }
+
+int domains_apply_rules(void *arg, const char *plugin, uint32_t order, const char *text, char *error, size_t error_bytes)
+{
+    struct domains *d = arg;
+
+    if (d->s.rules != NULL)
+        return rule_parts_set(d->s.rules, plugin, order, text, error, error_bytes);
+    snprintf(error, error_bytes, "this daemon does not look after network rules");
+    return -ENODEV;
+}

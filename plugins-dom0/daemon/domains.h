@@ -14,6 +14,7 @@
 #include "loop.h"
 #include "plugins.h"
 #include "policy.h"
+#include "rule-parts.h"
 #include "vbds.h"
 #include "vifs.h"
 
@@ -25,6 +26,7 @@ struct domains_settings {
     struct plugins *plugins;  /* may be set later, before the first request: domains_set_plugins */
     struct vbds *vbds;        /* taken up already; or NULL: domains have no disks */
     struct vifs *vifs;        /* the same for network interfaces */
+    struct rule_parts *rules; /* or NULL */
     const char *state_folder; /* NULL: nothing is remembered */
     struct policy_limits limits;
 };
@@ -65,5 +67,6 @@ int domains_apply(void *arg, const char *plugin, const char *module, struct coll
                   size_t error_bytes);
 int domains_apply_disk(void *arg, const char *plugin, uint32_t disk, const char *module, struct collet_disk_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed,
                        char *error, size_t error_bytes);
+int domains_apply_rules(void *arg, const char *plugin, uint32_t order, const char *text, char *error, size_t error_bytes);
 /* How many domains are being built or wait for their restart: for tests and for an orderly end. */
 unsigned int domains_unsettled(const struct domains *d);

@@ -144,11 +144,15 @@ void plugins_unload(struct plugins *plugins, const char *name, plugins_done *don
 {
     struct plugin_waiter *waiter = plugin_waiter_new(plugins, done, arg);
     struct plugin *plugin = plugin_find(plugins, name);
+    char error[1024];
 
     if (plugin == NULL)
         plugin_waiter_finish(waiter, -ENOENT, "no plugin of that name is loaded");
-    else
+    else {
+        if (plugin->kind & COLLET_PLUGIN_NET && plugins->set.daemon.apply_rules != NULL)
+            plugins->set.daemon.apply_rules(plugins->set.daemon.arg, name, 0, NULL, error, sizeof(error));
         plugin_remove(plugin, waiter);
+    }
 }
 
 void plugins_reload(struct plugins *plugins, const char *name, plugins_done *done, void *arg)
@@ -188,7 +192,7 @@ void plugins_event(struct plugins *plugins, enum collet_plugin_event event)
     if (event <= 0 || event >= EVENTS_MAX)
         return;
     for (p = plugins->list; p != NULL; p = p->next)
-        if (p->state == PLUGIN_RUNNING && (p->kind & (event == COLLET_PLUGIN_DISK_CHANGED ? COLLET_PLUGIN_DISK : COLLET_PLUGIN_SCHED | COLLET_PLUGIN_DISK)) != 0)
+        if (p->state == PLUGIN_RUNNING && (p->kind & (event == COLLET_PLUGIN_DISK_CHANGED ? COLLET_PLUGIN_DISK : PLUGIN_KINDS_UPDATED)) != 0)
             plugin_event(p, event);
 }
 

@@ -77,6 +77,8 @@ struct plugin_hello {
 
 struct plugin_worker;
 
+#define PLUGIN_RULES_ORDER_MAX 99u
+#define PLUGIN_KINDS_UPDATED (COLLET_PLUGIN_SCHED | COLLET_PLUGIN_DISK | COLLET_PLUGIN_NET) /* those that are asked in turn */
 #define PLUGIN_PRINTED_MAX 256u
 
 /* How a worker tells its plugin. From the loop, never from within plugin_worker_call(). */
@@ -114,6 +116,10 @@ struct plugin_worker {
     struct plugin_ask *asks;
     uint32_t ask_count;
     uint32_t say_count;
+    bool rules_said;             /* its part of the network rules is in the answer: */
+    char *rules;                 /* NULL: empty */
+    size_t rules_bytes;
+    uint32_t rules_order;
     char *errors;                /* level 2 says of this call, one a line; or NULL */
 };
 

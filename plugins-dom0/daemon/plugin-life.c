@@ -232,7 +232,7 @@ static void candidate_take_over(struct plugin *plugin)
     plugin->totals_count = 0;
     plugin->good_since_ns = loop_now();
     set_state(plugin, PLUGIN_RUNNING);
-    if ((plugin->kind & (COLLET_PLUGIN_SCHED | COLLET_PLUGIN_DISK)) != 0)
+    if ((plugin->kind & PLUGIN_KINDS_UPDATED) != 0)
         plugin->events |= 1u << COLLET_PLUGIN_TICK;
     plugin_finish(plugin, 0, NULL);
     plugin_next(plugin);

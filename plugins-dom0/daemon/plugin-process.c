@@ -43,8 +43,12 @@ static void answer_clear(struct plugin_worker *w)
     }
     free(w->asks);
     free(w->errors);
+    free(w->rules);
     w->asks = NULL;
     w->errors = NULL;
+    w->rules = NULL;
+    w->rules_bytes = 0;
+    w->rules_said = false;
     w->ask_count = w->say_count = 0;
 }
 
@@ -191,6 +195,27 @@ static bool take_hello(struct plugin_worker *w, struct plugin_unpack *u)
     return true;
 }
 
+static void take_rules(struct plugin_worker *w, struct plugin_unpack *u)
+{
+    uint32_t order = (uint32_t)plugin_unpack_u64(u);
+    const char *piece = plugin_unpack_text(u);
+    size_t bytes = strlen(piece);
+    char *rules;
+
+    if (w->rules_bytes > COLLET_PLUGIN_RULES_MAX)
+        return; /* one more than allowed is kept: the answer is refused for it */
+    rules = realloc(w->rules, w->rules_bytes + bytes + 1);
+    if (rules == NULL) {
+        u->failed = true;
+        return;
+    }
+    memcpy(rules + w->rules_bytes, piece, bytes + 1);
+    w->rules = rules;
+    w->rules_bytes += bytes;
+    w->rules_order = order;
+    w->rules_said = true;
+}
+
 static void take_set(struct plugin_worker *w, struct plugin_unpack *u, bool of_disk)
 {
     struct plugin_ask ask, *asks;
@@ -257,6 +282,8 @@ static bool take_message(struct plugin_worker *w, const struct plugin_head *head
             return false;
     } else if ((head->kind == PLUGIN_MESSAGE_SET || head->kind == PLUGIN_MESSAGE_SET_DISK) && in_call) {
         take_set(w, &u, head->kind == PLUGIN_MESSAGE_SET_DISK);
+    } else if (head->kind == PLUGIN_MESSAGE_RULES && in_call) {
+        take_rules(w, &u);
     } else if (head->kind == PLUGIN_MESSAGE_SAY && in_call) {
         take_say(w, &u);
     } else if (head->kind == PLUGIN_MESSAGE_DONE && in_call) {

@@ -16,6 +16,23 @@ static void events_ripe(void *arg);
 
 /* ---- Updates ---- */
 
+/* A part that is refused is mostly a mistake in a file of the administrator's, so it is told, and no reason to stop the plugin: -EIO, unlike nonsense. */
+static int rules_apply(struct plugin *plugin, const struct plugin_worker *w, char *error, size_t bytes)
+{
+    const struct plugins_daemon *daemon = &plugin->plugins->set.daemon;
+    const char *text = w->rules != NULL ? w->rules : "";
+
+    if (!(plugin->kind & COLLET_PLUGIN_NET) || w->rules_order > PLUGIN_RULES_ORDER_MAX || w->rules_bytes > COLLET_PLUGIN_RULES_MAX) {
+        snprintf(error, bytes, "it answered rules of %zu bytes, order %u: %s", w->rules_bytes, w->rules_order, plugin->kind & COLLET_PLUGIN_NET ? "at most 1 MiB and 99 are taken" : "it is not of kind COLLET_PLUGIN_NET");
+        return -EINVAL;
+    }
+    if (daemon->apply_rules == NULL) {
+        snprintf(error, bytes, "this daemon does not look after network rules");
+        return -EIO;
+    }
+    return daemon->apply_rules(daemon->arg, plugin->name, w->rules_order, text, error, bytes) == 0 ? 0 : -EIO;
+}
+
 void plugin_updated(struct plugin *plugin, struct plugin_worker *w, int rc)
 {
     struct plugin_unpack u;
@@ -31,6 +48,8 @@ void plugin_updated(struct plugin *plugin, struct plugin_worker *w, int rc)
     }
     rc = plugin_worker_world(w, &u, &world) ? plugin_answer(plugin->plugins, plugin, w, &world, error, sizeof(error)) : -ENOMEM;
     plugin_unpack_free(&u);
+    if (rc >= 0 && w->rules_said)
+        rc = rules_apply(plugin, w, error, sizeof(error));
     if (rc == -EINVAL) {
         plugin->worker = NULL;
         plugin_worker_free(w);
@@ -166,7 +185,7 @@ void plugin_next(struct plugin *plugin)
     if (plugin->state != PLUGIN_RUNNING || plugin->worker->phase != PHASE_IDLE)
         return;
     plugin_admissions_step(plugin->plugins);
-    if (plugin->state != PLUGIN_RUNNING || plugin->worker->phase != PHASE_IDLE || (plugin->kind & (COLLET_PLUGIN_SCHED | COLLET_PLUGIN_DISK)) == 0)
+    if (plugin->state != PLUGIN_RUNNING || plugin->worker->phase != PHASE_IDLE || (plugin->kind & PLUGIN_KINDS_UPDATED) == 0)
         return;
     if (plugin->events != 0 && plugin->soon == NULL)
         update_start(plugin);

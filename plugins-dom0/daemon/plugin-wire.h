@@ -4,7 +4,7 @@
  *
  * A message is a head and a body of 64-bit numbers and strings (length, bytes, final zero). Both programs are built together, so there is one version and no negotiation; but the daemon takes nothing that
  * comes from a worker on trust: reading never goes beyond the body, and what is wrong sets `failed`. Order: the worker says HELLO once; then the daemon makes one call at a time (CONFIGURE, UPDATE, ADMIT, END)
- * and the worker answers with any number of SET and SAY and one DONE.
+ * and the worker answers with any number of SET, RULES and SAY and one DONE.
  * Users: plugin-host.c (daemon), plugin-worker.c.  Tests: test-plugin-wire.c.
  */
 #pragma once
@@ -19,6 +19,7 @@
 #define PLUGIN_WIRE_CALL_MAX (16u << 20) /* body of one call of the daemon */
 #define PLUGIN_VALUES_MAX 512u        /* in one answer */
 #define PLUGIN_SAYS_MAX 64u           /* in one answer; more are dropped */
+#define PLUGIN_PIECE_MAX 8192u        /* of a part of the rules, in one message, the final zero included */
 #define PLUGIN_TEXT_MAX 1024u         /* of one SAY or why, the final zero included */
 
 enum plugin_message {
@@ -31,6 +32,7 @@ enum plugin_message {
     PLUGIN_MESSAGE_SAY,       /* u64 level, text */
     PLUGIN_MESSAGE_DONE,      /* u64 rc (negative errno as two's complement) */
     PLUGIN_MESSAGE_SET_DISK,  /* as SET, with u64 disk, u64 vbd */
+    PLUGIN_MESSAGE_RULES,     /* u64 order, text: one piece of the part; the pieces of an answer are put together */
 };
 
 /* Statuses with which a worker ends. */

@@ -182,7 +182,26 @@ static void host_say(const struct collet_plugin_host *host, int level, const cha
     wire_write(&answer.out); /* at once: it may be the last that is heard of the plugin */
 }
 
-static const struct collet_plugin_host host = {.size = sizeof(host), .daemon = NULL, .set = host_set, .say = host_say, .set_disk = host_set_disk};
+/* One byte more than is allowed is passed on, so that the daemon sees it. */
+static void host_rules(const struct collet_plugin_host *host, uint32_t order, const char *text)
+{
+    size_t left = strnlen(text != NULL ? text : "", COLLET_PLUGIN_RULES_MAX + 1);
+
+    (void)host;
+    do {
+        size_t piece = left < PLUGIN_PIECE_MAX - 1 ? left : PLUGIN_PIECE_MAX - 1;
+
+        plugin_pack_begin(&answer.out, PLUGIN_MESSAGE_RULES, answer.call);
+        plugin_pack_u64(&answer.out, order);
+        plugin_pack_text(&answer.out, text, piece + 1);
+        plugin_pack_end(&answer.out);
+        text += piece;
+        left -= piece;
+    } while (left != 0);
+    wire_write(&answer.out);
+}
+
+static const struct collet_plugin_host host = {.size = sizeof(host), .daemon = NULL, .set = host_set, .say = host_say, .set_disk = host_set_disk, .rules = host_rules};
 
 /* ---- Loading ---- */
 
@@ -215,12 +234,12 @@ static void check_descriptor(const char *path, const char *name, size_t bytes)
         refuse("%s: its descriptor says %u bytes and has %zu; at least %zu were expected: set .size = sizeof(struct collet_plugin)", path, plugin->size, bytes, first_release);
     if (plugin->name == NULL || strcmp(plugin->name, name) != 0)
         refuse("%s: it calls itself \"%s\"; \"%s\" was expected, as the file is called", path, plugin->name != NULL ? plugin->name : "", name);
-    if (plugin->kind == 0 || (plugin->kind & ~(uint32_t)(COLLET_PLUGIN_SCHED | COLLET_PLUGIN_ADMISSION | COLLET_PLUGIN_DISK)) != 0)
-        refuse("%s: kind is %u; COLLET_PLUGIN_SCHED, COLLET_PLUGIN_ADMISSION, COLLET_PLUGIN_DISK or several of them were expected", path, plugin->kind);
+    if (plugin->kind == 0 || (plugin->kind & ~(uint32_t)(COLLET_PLUGIN_SCHED | COLLET_PLUGIN_ADMISSION | COLLET_PLUGIN_DISK | COLLET_PLUGIN_NET)) != 0)
+        refuse("%s: kind is %u; COLLET_PLUGIN_SCHED, COLLET_PLUGIN_ADMISSION, COLLET_PLUGIN_DISK, COLLET_PLUGIN_NET or several of them were expected", path, plugin->kind);
     if (plugin->configure == NULL)
         refuse("%s: it has no function `configure`", path);
-    if ((plugin->kind & (COLLET_PLUGIN_SCHED | COLLET_PLUGIN_DISK)) != 0 && plugin->update == NULL)
-        refuse("%s: it has no function `update`, which COLLET_PLUGIN_SCHED and COLLET_PLUGIN_DISK need", path);
+    if ((plugin->kind & (COLLET_PLUGIN_SCHED | COLLET_PLUGIN_DISK | COLLET_PLUGIN_NET)) != 0 && plugin->update == NULL)
+        refuse("%s: it has no function `update`, which COLLET_PLUGIN_SCHED, COLLET_PLUGIN_DISK and COLLET_PLUGIN_NET need", path);
     if ((plugin->kind & COLLET_PLUGIN_ADMISSION) != 0 && plugin->admit == NULL)
         refuse("%s: it has no function `admit`, which COLLET_PLUGIN_ADMISSION needs", path);
 }

@@ -41,6 +41,8 @@ struct plugins_daemon {
     /* The same for parameters of the module that orders a disk; scopes and VBDs are checked. NULL: there are no disks. */
     int (*apply_disk)(void *arg, const char *plugin, uint32_t disk, const char *module, struct collet_disk_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed,
                       char *error, size_t error_bytes);
+    /* The part of the network rules that the plugin wants, in the rule language (rule-parts.h); NULL: it has none any more. 0, or -errno with a sentence: the part before stays. NULL: there is no network. */
+    int (*apply_rules)(void *arg, const char *plugin, uint32_t order, const char *text, char *error, size_t error_bytes);
     /* One line for the daemon's log: 0 note, 1 warning, 2 error. */
     void (*log)(void *arg, int level, const char *text);
 };

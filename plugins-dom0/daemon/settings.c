@@ -34,6 +34,7 @@ static const struct setting table[] = {
     {"console", "keep", "3", KIND_COUNT, AT(console_keep)},
     {"restart", "limit", "5", KIND_COUNT, AT(restart_limit)},
     {"restart", "within", "5min", KIND_TIME, AT(restart_within_ns)},
+    {"network", "rules", "/etc/collet/rules", KIND_PATH, AT(rules)},
     {"plugins", "load", "", KIND_WORDS, AT(plugins)},
     {"plugins", "call_limit", "2s", KIND_TIME, AT(plugin_call_ns)},
     {"plugins", "memory", "64M", KIND_BYTES, AT(plugin_memory_bytes)},
@@ -97,7 +98,7 @@ static bool section_known(const char *section)
 
 static void unknown_section(struct reading *r, const char *section, unsigned int line)
 {
-    static const char *const names[] = {"paths", "log", "console", "restart", "plugins", NULL};
+    static const char *const names[] = {"paths", "log", "console", "restart", "network", "plugins", NULL};
     const char *near = text_nearest(section, names);
 
     text_mistake(r->mistakes, r->file, line, "[%s]: there is no such section%s%s%s", section, near != NULL ? "; is [" : "", near != NULL ? near : "", near != NULL ? "] meant?" : "");

@@ -22,6 +22,8 @@ struct settings {
     /* [restart]: so many restarts within so long, and a domain stays down. */
     unsigned int restart_limit;
     uint64_t restart_within_ns;
+    /* [network] */
+    char *rules; /* a file of network rules; or empty */
     /* [plugins] */
     char *plugins; /* names, with commas or blanks between */
     uint64_t plugin_call_ns, plugin_memory_bytes;

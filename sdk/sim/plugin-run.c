@@ -115,7 +115,16 @@ static void host_say(const struct collet_plugin_host *host, int level, const cha
     plugin_say(&plugin_entry, level < 0 ? 0 : level > 2 ? 2 : level, "%s", text);
 }
 
-static const struct collet_plugin_host host = {.size = sizeof(host), .set = host_set, .say = host_say, .set_disk = host_set_disk};
+/* What the daemon would compile; `collet rules check` does that. */
+static void host_rules(const struct collet_plugin_host *host, uint32_t order, const char *text)
+{
+    (void)host;
+    printf("  rules, order %u:\n", order);
+    for (const char *line = text; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n')
+        printf("    %.*s\n", (int)strcspn(line, "\n"), line);
+}
+
+static const struct collet_plugin_host host = {.size = sizeof(host), .set = host_set, .say = host_say, .set_disk = host_set_disk, .rules = host_rules};
 
 /* ---- Calls ---- */
 

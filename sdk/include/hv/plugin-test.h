@@ -28,6 +28,9 @@ static struct {
     } set[PLUGIN_TEST_MAX];
     unsigned int sets;
     char said[16384]; /* lines: level, text */
+    char rules[16384]; /* the part of the network rules that was answered last */
+    uint32_t order;
+    unsigned int rules_answers;
 } plugin_test;
 
 PLUGIN_UNUSED void plugin_test_clear(void)
@@ -67,7 +70,15 @@ PLUGIN_UNUSED void plugin_test_say(const struct collet_plugin_host *host, int le
     snprintf(plugin_test.said + used, sizeof(plugin_test.said) - used, "%d %s\n", level, text);
 }
 
-static const struct collet_plugin_host test_host = {.size = sizeof(test_host), .daemon = NULL, .set = plugin_test_set, .say = plugin_test_say, .set_disk = plugin_test_set_disk};
+PLUGIN_UNUSED void plugin_test_rules(const struct collet_plugin_host *host, uint32_t order, const char *text)
+{
+    (void)host;
+    plugin_test.rules_answers++;
+    plugin_test.order = order;
+    snprintf(plugin_test.rules, sizeof(plugin_test.rules), "%s", text);
+}
+
+static const struct collet_plugin_host test_host = {.size = sizeof(test_host), .daemon = NULL, .set = plugin_test_set, .say = plugin_test_say, .set_disk = plugin_test_set_disk, .rules = plugin_test_rules};
 
 /* Place in plugin_test.set of a value that was asked for, or -1. */
 PLUGIN_UNUSED int plugin_test_find(uint32_t domid, uint32_t vcpu, const char *parameter)

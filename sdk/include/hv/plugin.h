@@ -16,11 +16,13 @@
 #include <stdint.h>
 
 #define COLLET_PLUGIN_API 1
+#define COLLET_PLUGIN_RULES_MAX (1u << 20)
 
 enum collet_plugin_kind {
     COLLET_PLUGIN_SCHED = 1,     /* answers scheduler parameters */
     COLLET_PLUGIN_ADMISSION = 2, /* is asked before a domain is created */
     COLLET_PLUGIN_DISK = 4,      /* answers parameters of disk modules (host->set_disk), and is told of changes there */
+    COLLET_PLUGIN_NET = 8,       /* answers a part of the network rules (host->rules) */
 };
 
 /* One `key = value` of the plugin's INI file, with its place for messages. Sections: "" before the first header, else as written: "domain web". */
@@ -119,6 +121,12 @@ struct collet_plugin_host {
     void (*say)(const struct collet_plugin_host *host, int level, const char *text);
     /* Since the second release (see `size`), for kind DISK. Ask for a parameter of the module that orders `disk`: vbd ~0u is the disk's own. A bad value refuses the whole answer, of the scheduler's parameters too. */
     void (*set_disk)(const struct collet_plugin_host *host, uint32_t disk, uint32_t vbd, const char *parameter, double value, const char *why);
+    /*
+     * Since the third release, for kind NET. This plugin's part of the network rules, in the rule language (docs/reference/rule-language.md), whole; not called: as it is; "": nothing any more. The parts of all plugins
+     * make one set, lower `order` first (0 to 99; the first rule that decides counts), and behind them the administrator's own file. A part that does not compile is told with its line, and the one before stays in force.
+     * A part may name files (include, set NAME file): the daemon reads them, and again when they change. At most COLLET_PLUGIN_RULES_MAX bytes.
+     */
+    void (*rules)(const struct collet_plugin_host *host, uint32_t order, const char *text);
 };
 
 struct collet_plugin {
@@ -132,7 +140,7 @@ struct collet_plugin {
 
     /* Settings, checked: 0, or a negative errno with what is wrong said through host->say (with file and line, and what would be right). *state is the plugin's own. Required. */
     int (*configure)(const struct collet_plugin_host *host, const struct collet_plugin_setting *settings, uint32_t count, void **state);
-    /* Something happened, or time has passed: answer with the whole set of parameters that should be in force (through host->set); those not named keep what they have. 0, or a negative errno: nothing is applied. Required for SCHED and DISK. */
+    /* Something happened, or time has passed: answer with the whole set of parameters that should be in force (through host->set); those not named keep what they have. 0, or a negative errno: nothing is applied. Required for SCHED, DISK and NET. */
     int (*update)(const struct collet_plugin_host *host, void *state, enum collet_plugin_event event, const struct collet_plugin_world *world);
     /* May this domain be created? 0 yes; a negative errno no, and host->say(…, 2, …) tells why. Required for ADMISSION. */
     int (*admit)(const struct collet_plugin_host *host, void *state, const struct collet_plugin_request *request, const struct collet_plugin_world *world);

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Parts of the network rules: one set of all, in order; mistakes leave what is in force; files that change; rules that somebody loaded by hand; a daemon that starts anew.
+ */
+// needs: rule-parts.c log.c loop.c
+// libs: build/dom0/lib/librules.a -lpcap
+#include "rule-parts.h"
+#include "../rules/rules.h"
+#include "log.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct {
+    uint64_t generation, set_bytes;
+    unsigned int loads, fail;
+    struct rules_list rules; /* in force */
+    bool have;
+} fake;
+
+static char folder[64], parts_folder[80], file[80], list[80];
+static struct loop *loop;
+static struct rule_parts *parts;
+static char error[1000];
+
+static const char *fake_error(void *arg)
+{
+    (void)arg;
+    return "so it was arranged";
+}
+
+static int fake_info(void *arg, struct collet_rules_info *info)
+{
+    (void)arg;
+    *info = (struct collet_rules_info){.generation = fake.generation, .bytes = fake.set_bytes};
+    return 0;
+}
+
+static int fake_load(void *arg, const void *set, size_t bytes, struct collet_rules_load *load)
+{
+    (void)arg;
+    if (fake.fail != 0) {
+        load->error_line = 7;
+        strcpy(load->error_text, "of no use");
+        return -(int)fake.fail;
+    }
+    ck_assert_uint_eq(load->expect, fake.generation);
+    if (fake.have)
+        rules_list_free(&fake.rules);
+    fake.have = bytes != 0;
+    if (bytes != 0)
+        ck_assert_int_eq(rules_read(set, bytes, &fake.rules), 0);
+    fake.loads++;
+    fake.set_bytes = bytes;
+    load->generation = ++fake.generation;
+    return 0;
+}
+
+static void write_file(const char *path, const char *text)
+{
+    static unsigned int times;
+    struct timespec when[2] = {{.tv_sec = 1000 + ++times}, {.tv_sec = 1000 + times}};
+    FILE *out = fopen(path, "w");
+
+    fputs(text, out);
+    fclose(out);
+    utimensat(AT_FDCWD, path, when, 0); /* another time than before, however fast this goes */
+}
+
+static void start(void)
+{
+    struct rule_parts_settings settings = {.loop = loop, .backend = {.error = fake_error, .info = fake_info, .load = fake_load}, .folder = parts_folder, .file = file, .look_ns = 2000000};
+
+    parts = rule_parts_create(&settings);
+    rule_parts_begin(parts);
+}
+
+static void setup(void)
+{
+    memset(&fake, 0, sizeof(fake));
+    strcpy(folder, "/tmp/test-rule-parts-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(parts_folder, sizeof(parts_folder), "%s/rules.d", folder);
+    snprintf(file, sizeof(file), "%s/rules", folder);
+    snprintf(list, sizeof(list), "%s/list", folder);
+    loop = loop_create();
+    start();
+}
+
+static void teardown(void)
+{
+    char command[100];
+
+    rule_parts_destroy(parts);
+    loop_destroy(loop);
+    if (fake.have)
+        rules_list_free(&fake.rules);
+    snprintf(command, sizeof(command), "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static void settle(void)
+{
+    for (unsigned int i = 0; i < 10; i++)
+        loop_step(loop, 2);
+}
+
+static int set(const char *name, uint32_t order, const char *text)
+{
+    error[0] = '\0';
+    return rule_parts_set(parts, name, order, text, error, sizeof(error));
+}
+
+/* The texts of the rules in force, one behind the other. */
+static const char *rules(void)
+{
+    static char text[2000];
+
+    text[0] = '\0';
+    for (size_t i = 0; fake.have && i < fake.rules.count; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i != 0 ? "; " : "", fake.rules.rules[i].text);
+    return text;
+}
+
+START_TEST(parts_are_one_set_in_their_order)
+{
+    ck_assert_uint_eq(fake.loads, 0);
+    ck_assert_int_eq(set("firewall", 50, "drop in on web port 22\n"), 0);
+    ck_assert_int_eq(set("blocklist", 10, "drop in from 10.9.0.0/16\n"), 0);
+    ck_assert_str_eq(rules(), "drop in from 10.9.0.0/16; drop in on web port 22");
+    ck_assert_int_eq(set("firewall", 50, "drop in on web port 22\n"), 0);
+    ck_assert_uint_eq(fake.loads, 2); /* nothing new */
+    ck_assert_int_eq(set("firewall", 5, "drop in on web port 23\n"), 0);
+    ck_assert_str_eq(rules(), "drop in on web port 23; drop in from 10.9.0.0/16");
+    ck_assert_int_eq(set("blocklist", 10, NULL), 0);
+    ck_assert_str_eq(rules(), "drop in on web port 23");
+    ck_assert_int_eq(set("firewall", 5, NULL), 0);
+    ck_assert(!fake.have);
+    ck_assert_int_eq(set("firewall", 5, NULL), 0);
+}
+END_TEST
+
+START_TEST(mistakes_leave_what_is_in_force)
+{
+    unsigned int loads;
+
+    ck_assert_int_eq(set("firewall", 50, "drop in on web port 22\n"), 0);
+    loads = fake.loads;
+    ck_assert_int_eq(set("firewall", 50, "drop in on web port 22\ndorp in\n"), -EINVAL);
+    ck_assert_msg(strstr(error, "plugin firewall:2:1: ") != NULL, "%s", error);
+    ck_assert_int_eq(set("firewall", 50, "drop in on web port 22\ndorp in\n"), -EINVAL);
+    ck_assert_msg(strstr(error, "plugin firewall:2:1: ") != NULL, "%s", error);
+    ck_assert_int_eq(set("limits", 20, "nonsense\n"), -EINVAL);
+    ck_assert_uint_eq(fake.loads, loads);
+    fake.fail = EINVAL;
+    ck_assert_int_eq(set("limits", 20, "drop in on db\n"), -EINVAL);
+    ck_assert_str_eq(error, "the hypervisor refuses the rules: line 7: of no use");
+    fake.fail = 0;
+    ck_assert_int_eq(set("blocklist", 10, "drop in from 10.9.0.0/16\n"), 0);
+    ck_assert_str_eq(rules(), "drop in from 10.9.0.0/16; drop in on web port 22");
+}
+END_TEST
+
+START_TEST(files_that_change)
+{
+    char text[300];
+
+    write_file(list, "10.1.0.0/16\n");
+    snprintf(text, sizeof(text), "set bad file \"%s\"\ndrop in from bad\n", list);
+    ck_assert_int_eq(set("blocklist", 10, text), 0);
+    ck_assert_uint_eq(fake.loads, 1);
+    settle();
+    ck_assert_uint_eq(fake.loads, 1);
+    write_file(list, "10.1.0.0/16\n10.2.0.0/16\n");
+    settle();
+    ck_assert_uint_eq(fake.loads, 2);
+    write_file(file, "accept in on web\n"); /* the administrator's comes */
+    settle();
+    ck_assert_uint_eq(fake.loads, 3);
+    ck_assert_ptr_nonnull(strstr(rules(), "; accept in on web"));
+    write_file(file, "acept in on web\n");
+    settle();
+    ck_assert_uint_eq(fake.loads, 3);
+    write_file(file, "drop in on web\n");
+    settle();
+    ck_assert_uint_eq(fake.loads, 4);
+    unlink(file);
+    settle();
+    ck_assert_uint_eq(fake.loads, 5);
+    ck_assert_ptr_null(strstr(rules(), "on web"));
+}
+END_TEST
+
+START_TEST(a_file_that_is_not_there_comes_later)
+{
+    char text[300];
+
+    snprintf(text, sizeof(text), "set bad file \"%s\"\ndrop in from bad\n", list);
+    ck_assert_int_eq(set("blocklist", 10, text), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(error, list));
+    write_file(list, "10.1.0.0/16\n");
+    ck_assert_int_eq(set("blocklist", 10, text), 0); /* its plugin asks again at its next turn */
+}
+END_TEST
+
+START_TEST(rules_by_hand_are_left)
+{
+    ck_assert_int_eq(set("firewall", 50, "drop in on web port 22\n"), 0);
+    fake.generation = 17;
+    ck_assert_int_eq(set("firewall", 50, "drop in on web port 23\n"), -EBUSY);
+    ck_assert_ptr_nonnull(strstr(error, "generation 17 were loaded by hand"));
+    ck_assert_int_ne(set("firewall", 50, "drop in on web port 23\n"), 0);
+    settle();
+    ck_assert_uint_eq(fake.loads, 1);
+    fake.generation = 18; /* flushed */
+    fake.set_bytes = 0;
+    settle();
+    ck_assert_uint_eq(fake.loads, 2);
+    ck_assert_str_eq(rules(), "drop in on web port 23");
+    ck_assert_int_eq(set("firewall", 50, "drop in on web port 23\n"), 0);
+}
+END_TEST
+
+START_TEST(a_new_daemon_has_all_parts_at_once)
+{
+    ck_assert_int_eq(set("firewall", 50, "drop in on web port 22\n"), 0);
+    ck_assert_int_eq(set("blocklist", 10, "drop in from 10.9.0.0/16\n"), 0);
+    rule_parts_destroy(parts);
+    start();
+    ck_assert_str_eq(rules(), "drop in from 10.9.0.0/16; drop in on web port 22");
+    ck_assert_int_eq(set("blocklist", 10, "drop in from 10.9.0.0/16\n"), 0);
+    ck_assert_int_eq(set("firewall", 50, "drop in on web port 24\n"), 0);
+    ck_assert_str_eq(rules(), "drop in from 10.9.0.0/16; drop in on web port 24");
+    fake.generation++; /* while no daemon was there */
+    rule_parts_destroy(parts);
+    start();
+    ck_assert_int_eq(set("firewall", 50, "drop in on web port 25\n"), -EBUSY);
+}
+END_TEST
+
+Suite *suite_rule_parts(void)
+{
+    Suite *suite = suite_create("rule-parts");
+    TCase *t = tcase_create("rule-parts");
+
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, parts_are_one_set_in_their_order);
+    tcase_add_test(t, mistakes_leave_what_is_in_force);
+    tcase_add_test(t, files_that_change);
+    tcase_add_test(t, a_file_that_is_not_there_comes_later);
+    tcase_add_test(t, rules_by_hand_are_left);
+    tcase_add_test(t, a_new_daemon_has_all_parts_at_once);
+    suite_add_tcase(suite, t);
+    return suite;
+}
