@@ -33,6 +33,7 @@ all: hypervisor ##- build the hypervisor: build/collet (DEBUG=1: build/collet-de
 include plugins-dom0/image/image.mk
 include tests/boot/boot.mk
 include tests/bench/bench.mk
+-include tests/fuzz/fuzz.mk
 include tests/check/check.mk
 
 # Compiling must work before anything else, so it asks for its tools too.
