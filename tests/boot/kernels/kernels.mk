@@ -10,7 +10,7 @@ KERNELS_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-common -fno-strict-alias
 	-Wall -Wextra -Werror -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -I$(KERNELS_DIR)/lib -Isdk/include \
 	-DSTACK_BYTES=65536 -DVCPUS_MAX=8
 KERNELS_LIB := console memory traps events start entry
-KERNELS := abi-page abi-bare abi-base0 attack-mm attack-cpu attack-ev-gnt fuzz spin pest control attack-control blk attack-blk blk-load blk-cut net
+KERNELS := abi-page abi-bare abi-base0 attack-mm attack-cpu attack-ev-gnt fuzz spin pest control attack-control blk attack-blk blk-load blk-cut net attack-net
 KERNELS_ELF := $(KERNELS:%=$(KERNELS_OUT)/%.elf)
 KERNELS_LIB_OBJ := $(KERNELS_LIB:%=$(KERNELS_OUT)/lib/%.o)
 
@@ -64,9 +64,12 @@ $(KERNELS_OUT)/child-blk.o: KERNELS_CFLAGS += -fno-jump-tables -fno-reorder-bloc
 $(KERNELS_OUT)/attack-blk.elf: $(KERNELS_OUT)/child-blk.o
 $(KERNELS_OUT)/attack-blk.o $(KERNELS_OUT)/child-blk.o: $(KERNELS_DIR)/blk-child.h
 # Kernels with virtual network interfaces: what those with block devices share, too.
-KERNELS_NET := net
+KERNELS_NET := net attack-net
 $(KERNELS_NET:%=$(KERNELS_OUT)/%.o) $(KERNELS_OUT)/net-lib.o: $(KERNELS_DIR)/net.h $(KERNELS_DIR)/blk.h $(KERNELS_DIR)/control.h sdk/include/collet/control.h
 $(KERNELS_NET:%=$(KERNELS_OUT)/%.elf): $(KERNELS_OUT)/net-lib.o $(KERNELS_BLK_OBJ)
+$(KERNELS_OUT)/child-net.o: KERNELS_CFLAGS += -fno-jump-tables -fno-reorder-blocks-and-partition -fno-tree-loop-distribute-patterns
+$(KERNELS_OUT)/attack-net.elf: $(KERNELS_OUT)/child-net.o
+$(KERNELS_OUT)/attack-net.o $(KERNELS_OUT)/child-net.o: $(KERNELS_DIR)/net-child.h $(KERNELS_DIR)/net.h
 $(KERNELS_OUT)/attack-cpu.elf: $(KERNELS_OUT)/attack-crash.o
 $(KERNELS_OUT)/%.elf: $(KERNELS_OUT)/%.o $(KERNELS_OUT)/lib/hypercall-bare.o $(KERNELS_LIB_OBJ) $(KERNELS_OUT)/high.lds
 	$(call kernels_link,$(KERNELS_OUT)/high.lds)

@@ -101,6 +101,7 @@ net_boots() {
     echo "net|net|quiet=1 seed=$seed|done|120||nic"
     echo "net-shared-cpu|net|quiet=1 seed=$((seed + 1))|done|120|dom0_max_vcpus=2|q35 nic,disable-legacy=on nic"
     echo "net-poor-card|net|quiet=1 part=card|done|90||nic,indirect_desc=off,event_idx=off,mrg_rxbuf=off,ctrl_vq=off,vectors=1"
+    echo "attack-net|attack-net|quiet=1 seed=$seed|done|240|dom0_mem=128M|nic"
     echo "net-small-card|net|quiet=1 part=card|done|90||nic,rx_queue_size=256,tx_queue_size=256,packed=on,mq=off,host_mtu=1500"
 }
 
