@@ -273,6 +273,7 @@ static long load(struct collet_rules_load *op)
 
     if (READ_ONCE(rules_state.previous) != NULL)
         return -EBUSY;
+    retired_settle(); /* the timer may have fired just now; from here on it cannot until we install */
     if (op->expect != ~0ull && op->expect != rules_generation(rules_state.current))
         return -ESTALE;
     if (op->bytes != 0)
