@@ -142,6 +142,73 @@ PLUGIN_UNUSED bool plugin_read_bool(const char *text, bool *yes)
     return *yes || strcmp(text, "no") == 0 || strcmp(text, "off") == 0 || strcmp(text, "false") == 0 || strcmp(text, "0") == 0;
 }
 
+/* ---- Text of rules, for kind NET ---- */
+
+/* A text that grows. Begin with {0}; free(t.text). failed: no memory. */
+struct plugin_rules {
+    char *text;
+    size_t used, room;
+    bool failed;
+};
+
+__attribute__((format(printf, 2, 3))) PLUGIN_UNUSED void plugin_rules_add(struct plugin_rules *t, const char *format, ...)
+{
+    va_list list;
+    int bytes;
+
+    va_start(list, format);
+    bytes = vsnprintf(NULL, 0, format, list);
+    va_end(list);
+    if (t->used + (size_t)bytes + 1 > t->room) {
+        char *text = realloc(t->text, 2 * (t->used + (size_t)bytes + 512));
+
+        t->failed = t->failed || text == NULL;
+        if (text == NULL)
+            return;
+        t->text = text;
+        t->room = 2 * (t->used + (size_t)bytes + 512);
+    }
+    va_start(list, format);
+    vsnprintf(t->text + t->used, t->room - t->used, format, list);
+    va_end(list);
+    t->used += (size_t)bytes;
+}
+
+/* Give it as the answer, and free it: what `update` returns. */
+PLUGIN_UNUSED int plugin_rules_answer(const struct collet_plugin_host *host, struct plugin_rules *t, uint32_t order)
+{
+    int rc = t->failed ? -ENOMEM : 0;
+
+    if (rc == 0 && host->size >= offsetof(struct collet_plugin_host, rules) + sizeof(host->rules))
+        host->rules(host, order, t->text != NULL ? t->text : "");
+    free(t->text);
+    *t = (struct plugin_rules){0};
+    return rc;
+}
+
+/* Nothing but letters, digits and these: what comes from settings must not become a rule of its own. */
+PLUGIN_UNUSED bool plugin_rules_word(const char *text, const char *others)
+{
+    if (*text == '\0')
+        return false;
+    for (; *text != '\0'; text++)
+        if (!((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || (*text >= '0' && *text <= '9')) && strchr(others, *text) == NULL)
+            return false;
+    return true;
+}
+
+/* The next of the words that are separated by commas or blanks: copied to `word` (cut if it is too long). False: there is none. */
+PLUGIN_UNUSED bool plugin_next_word(const char **text, char *word, size_t bytes)
+{
+    size_t length;
+
+    *text += strspn(*text, ", \t");
+    length = strcspn(*text, ", \t");
+    snprintf(word, bytes, "%.*s", (int)length, *text);
+    *text += length;
+    return length != 0;
+}
+
 /* The name in a section "domain NAME"; NULL: another section. */
 PLUGIN_UNUSED const char *plugin_section_domain(const char *section)
 {
