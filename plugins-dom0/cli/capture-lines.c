@@ -4,6 +4,7 @@
  * Contract: capture.h.  Tests: test-capture.c.
  */
 #include "capture.h"
+#include "network.h"
 
 #include <vfr/packet.h>
 
@@ -167,7 +168,7 @@ json_t *capture_frame_json(const struct capture_frame *frame)
     if (r->rule != VFR_NO_RULE)
         json_object_set_new(j, "rule", json_integer(r->rule));
     if (r->drop != COLLET_CAPTURED_PASSED)
-        json_object_set_new(j, "dropped", json_string(capture_drop_name(r->drop)));
+        json_object_set_new(j, "dropped", json_string(net_drop_name(r->drop)));
     if (frame->dropped != 0)
         json_object_set_new(j, "lost_before", json_integer((json_int_t)frame->dropped));
     if (p.family != 0 || p.ethertype == 0x0806)

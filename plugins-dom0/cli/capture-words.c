@@ -33,19 +33,6 @@ struct capture_rules {
     char comment[COMMENT_BYTES];
 };
 
-static const char *const drop_names[COLLET_NET_DROPS] = {
-    [COLLET_NET_DROP_RULE] = "rule",
-    [COLLET_NET_DROP_SPOOF] = "spoof",
-    [COLLET_NET_DROP_NO_BUFFER] = "no-buffer",
-    [COLLET_NET_DROP_NOT_CONNECTED] = "not-connected",
-    [COLLET_NET_DROP_MALFORMED] = "malformed",
-    [COLLET_NET_DROP_GRANT] = "grant",
-    [COLLET_NET_DROP_TOO_LONG] = "too-long",
-    [COLLET_NET_DROP_NO_ROUTE] = "no-route",
-    [COLLET_NET_DROP_LIMIT] = "limit",
-    [COLLET_NET_DROP_DEVICE] = "device",
-    [COLLET_NET_DROP_MEMORY] = "memory",
-};
 static const char *const drop_sentences[COLLET_NET_DROPS] = {
     [COLLET_NET_DROP_SPOOF] = "an address that is not its sender's",
     [COLLET_NET_DROP_NO_BUFFER] = "the receiver had no buffer posted",
@@ -58,11 +45,6 @@ static const char *const drop_sentences[COLLET_NET_DROPS] = {
     [COLLET_NET_DROP_DEVICE] = "the card failed, or was full",
     [COLLET_NET_DROP_MEMORY] = "no memory",
 };
-
-const char *capture_drop_name(unsigned int drop)
-{
-    return drop < COLLET_NET_DROPS && drop_names[drop] != NULL ? drop_names[drop] : "unknown";
-}
 
 /* ---- Rules ---- */
 

@@ -18,6 +18,11 @@ struct capture_frame {
     const char *comment;  /* what was said of it */
 };
 
+/* ---- capture-targets.c ---- */
+
+/* Does each of the names, separated by commas, mean an interface that is there? 0 or an exit code, with the failure said and the nearest name suggested. */
+int capture_targets_check(struct cli *cli, const char *targets);
+
 /* ---- capture-words.c ---- */
 
 /* The texts of rules, by generation: what was in force when it was asked for. */
@@ -26,8 +31,6 @@ struct capture_rules *capture_rules_new(struct collet *c);
 void capture_rules_free(struct capture_rules *rules);
 /* "dropped by the rule in line 12 of generation 3: drop in on web from any to any port 22". In a buffer of `rules`, until the next call. */
 const char *capture_comment(struct capture_rules *rules, const struct collet_capture_record *record);
-/* "rule", "spoof", "no-buffer", ...: a word for COLLET_NET_DROP_*. */
-const char *capture_drop_name(unsigned int drop);
 /* Complete a checksum that was left to the card. */
 void capture_sum_complete(const struct collet_capture_record *record, uint8_t *frame);
 

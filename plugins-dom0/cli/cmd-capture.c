@@ -46,6 +46,7 @@ struct session {
     uint8_t *copy; /* of a frame that is changed */
     size_t copy_room;
     unsigned int ms; /* 0: no end */
+    bool later;      /* names need not mean anything yet */
     int error;       /* of writing */
 };
 
@@ -156,6 +157,7 @@ static int parse(struct cli *cli, const struct cli_args *args, struct session *s
     if (strlen(args->words[0]) >= sizeof(s->open.targets))
         return cli_fail(cli, CLI_USAGE, "EINVAL", "capture: the names are longer than %zu characters", sizeof(s->open.targets) - 1);
     strcpy(s->open.targets, args->words[0]);
+    s->later = cli_flag(args, "later");
     if (cli_flag(args, "dropped"))
         s->open.flags |= COLLET_CAPTURE_DROPPED;
     if (cli_flag(args, "passed"))
@@ -367,7 +369,10 @@ static int capture(struct cli *cli, struct session *s)
     s->rules = capture_rules_new(cli->collet);
     if (s->rules == NULL)
         return cli_fail(cli, CLI_FAILED, "ENOMEM", "out of memory");
-    exit = begin(cli, s);
+    if (!s->later)
+        exit = capture_targets_check(cli, s->open.targets);
+    if (exit == 0)
+        exit = begin(cli, s);
     if (exit == 0)
         exit = open_outputs(cli, s);
     if (exit == 0)
@@ -448,15 +453,16 @@ static int capture_run(struct cli *cli, const struct cli_args *args)
 
 static const struct cli_option capture_options[] = {
     { "write", "FILE", "where the frames go, for Wireshark and tcpdump; - is standard output", 'w' },
-    { "format", "FORMAT", "pcapng (verdicts, interfaces, drop counters) or pcap; by the ending of FILE, else pcapng", 'F' },
+    { "format", "pcapng|pcap", "pcapng (verdicts, interfaces, drop counters) or pcap; by the ending of FILE, else pcapng", 'F' },
     { "snaplen", "BYTES", "of each frame, at most", 's' },
     { "count", "N", "end after so many frames", 'c' },
     { "seconds", "N", "end after so long", 't' },
     { "dropped", NULL, "only frames that go no further", 'd' },
     { "passed", NULL, "only frames that pass", 'p' },
-    { "direction", "DIRECTION", "in (to the domain; from the wire), out, or both", 'Q' },
+    { "direction", "in|out|both", "in is to the domain, or from the wire", 'Q' },
     { "interface", "NAME", "make an interface of Domain0 that they come out of, as long as this runs", 'i' },
     { "buffer", "PAGES", "of 4 KiB that the hypervisor keeps for each CPU, a power of two up to 1024 (256)", 'B' },
+    { "later", NULL, "the names need not mean anything yet", 'L' },
     { "list", NULL, "show what is being captured, by anybody", 'l' },
     { "end", "NUMBER", "end one that nobody reads any more", 'x' },
     { 0 },
@@ -472,7 +478,7 @@ const struct cli_command cmd_capture = {
     .examples = "  collet capture web -w web.pcapng\n  collet capture web.0 'tcp port 80' -c 100\n  collet capture '*' --dropped\n"
                 "  ssh domain0 collet capture web -w - | wireshark -k -i -\n  collet capture web --interface web0 & tcpdump -i web0",
     .options = capture_options,
-    .complete = "vif-targets none",
+    .complete = "capture-targets none",
     .least = 0,
     .most = -1,
     .run = capture_run,

@@ -2,7 +2,7 @@
 /*
  * `collet __complete`: what the shell's completion asks. Nothing is ever said on failure: a missing hypervisor or daemon completes to nothing.
  *     __complete KIND            names of a kind: commands domains targets modules plugins plugin-files params settings kinds formats cpus
- *                        disks disk-modules disk-params disk-settings vbds volumes drives vifs nics interfaces net-modules
+ *                        disks disk-modules disk-params disk-settings vbds volumes drives vifs nics interfaces net-modules capture-targets
  *     __complete words WORD...   what can stand in place of the last WORD; the line "@files" stands for files
  * Tests: test-cli.c.
  */
@@ -222,7 +222,7 @@ static void complete_kind(struct cli *cli, const char *kind, const char *prefix)
     static const char *const drives[] = { "hp97560", "none", NULL };
     static const char *const formats[] = { "perfetto", "chrome", "csv", "text", NULL };
 
-    if (strcmp(kind, "domains") == 0 || strcmp(kind, "targets") == 0)
+    if (strcmp(kind, "domains") == 0 || strcmp(kind, "targets") == 0 || strcmp(kind, "capture-targets") == 0)
         complete_domains(cli, prefix);
     if (strcmp(kind, "modules") == 0)
         complete_modules(cli, prefix);
@@ -236,9 +236,9 @@ static void complete_kind(struct cli *cli, const char *kind, const char *prefix)
         complete_disk_params(cli, prefix, "=");
     if (strcmp(kind, "vbds") == 0)
         complete_vbds(cli, prefix);
-    if (strcmp(kind, "vifs") == 0 || strcmp(kind, "interfaces") == 0)
+    if (strcmp(kind, "vifs") == 0 || strcmp(kind, "interfaces") == 0 || strcmp(kind, "capture-targets") == 0)
         complete_vifs(cli, prefix);
-    if (strcmp(kind, "nics") == 0 || strcmp(kind, "interfaces") == 0)
+    if (strcmp(kind, "nics") == 0 || strcmp(kind, "interfaces") == 0 || strcmp(kind, "capture-targets") == 0)
         complete_nics(cli, prefix);
     if (strcmp(kind, "interfaces") == 0)
         complete_domains(cli, prefix);
@@ -283,6 +283,16 @@ static void complete_options(struct cli *cli, const struct cli_command *command,
     say(cli, prefix, "--help");
 }
 
+/* "in|out|both": one of these words. */
+static void complete_alternatives(struct cli *cli, const char *alternatives, const char *prefix)
+{
+    char copy[64], *rest, *word;
+
+    snprintf(copy, sizeof(copy), "%s", alternatives);
+    for (word = strtok_r(copy, "|", &rest); word != NULL; word = strtok_r(NULL, "|", &rest))
+        say(cli, prefix, word);
+}
+
 static const char *const yes_no[] = { "yes", "no", NULL }, *const on_off[] = { "on", "off", NULL };
 
 /* What an option's value is, by what the help calls it. */
@@ -301,6 +311,8 @@ static bool complete_option_value(struct cli *cli, const struct cli_command *com
             complete_kind(cli, "vbds", prefix);
         if (strcmp(o->value, "YES|NO") == 0 || strcmp(o->value, "ON|OFF") == 0)
             complete_list(cli, prefix, strcmp(o->value, "ON|OFF") == 0 ? on_off : yes_no);
+        if (strchr(o->value, '|') != NULL && o->value[0] >= 'a' && o->value[0] <= 'z')
+            complete_alternatives(cli, o->value, prefix);
         if (strcmp(o->value, "NETWORK") == 0)
             complete_kind(cli, "nics", prefix);
         if (strcmp(o->value, "KINDS") == 0)

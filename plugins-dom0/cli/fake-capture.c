@@ -89,14 +89,3 @@ int collet_capture_end(struct collet *c, uint32_t number)
     fake_capture.ended = (int)number;
     return 0;
 }
-
-/* Weak: the fake rules may have one of their own. */
-__attribute__((weak)) int collet_rules_read(struct collet *c, uint64_t generation, void **set, size_t *bytes)
-{
-    *set = NULL;
-    if (generation != 3 || fake_capture.set == NULL)
-        return fail(c, -ESTALE, "it is not in force");
-    *set = copy(fake_capture.set, fake_capture.set_bytes);
-    *bytes = fake_capture.set_bytes;
-    return 0;
-}

@@ -17,8 +17,6 @@ struct fake_capture {
     int release_rc; /* what collet_capture_release() answers */
     struct collet_capture_iface counters[4];
     int counter_count;
-    const void *set; /* rules of generation 3 */
-    size_t set_bytes;
 };
 
 extern struct fake_capture fake_capture;
