@@ -14,8 +14,8 @@ UNIT_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-common -fno-strict
 UNIT_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 UNIT_LIBS := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt -lpthread) -lm -lpthread
 
-# Those of the command collet are linked as the command is, by rules of its own (plugins-dom0/cli/cli.mk).
-UNIT_TESTS := $(sort $(filter-out plugins-dom0/cli/test-%,$(wildcard sched/test-*.c vfr-rules/test-*.c blk-sched/test-*.c hypervisor/*/test-*.c sdk/*/test-*.c \
+# Those of the command collet and of the rule language are linked as these are, by rules of their own (plugins-dom0/cli/cli.mk, plugins-dom0/rules/rules.mk).
+UNIT_TESTS := $(sort $(filter-out plugins-dom0/cli/test-% plugins-dom0/rules/test-%,$(wildcard sched/test-*.c vfr-rules/test-*.c blk-sched/test-*.c hypervisor/*/test-*.c sdk/*/test-*.c \
 	sdk/templates/*/test-*.c tests/unit/test-*.c plugins-dom0/*/test-*.c plugins-dom0/plugins/*/test-*.c)))
 # make unit-tests ONLY="bvt modules": some of them.
 ifneq ($(ONLY),)
@@ -33,7 +33,9 @@ BLK_SOURCES := $(sort $(filter-out blk-sched/test-%,$(wildcard blk-sched/*.c))) 
 
 comma := ,
 unit_needs = $(shell sed -n 's|^// needs:||p' $(1))
-unit_path = $(foreach n,$(call unit_needs,$(1)),$(if $(findstring /,$(n)),$(n),$(dir $(1))$(n)))
+# The word vfr-rules: every module of that folder, with the sources they use.
+VFR_RULES := $(sort $(filter-out vfr-rules/test-%,$(wildcard vfr-rules/*.c))) sdk/vfr/antispoof.c sdk/vfr/bpf.c
+unit_path = $(foreach n,$(call unit_needs,$(1)),$(if $(filter vfr-rules,$(n)),$(VFR_RULES),$(if $(findstring /,$(n)),$(n),$(dir $(1))$(n))))
 unit_libs = $(shell sed -n 's|^// libs:||p' $(1))
 unit_kind = $(if $(filter sdk/libcollet/% sdk/templates/plugin/% plugins-dom0/%,$(1)),user,$(if $(findstring fakes-machine,$(call unit_needs,$(1))),fakes,host))
 unit_host = $(filter host,$(call unit_kind,$(1)))
