@@ -25,7 +25,8 @@ struct watch {
 static const char *kind_name(uint32_t kind)
 {
     static const char *const names[] = { "",          "created",    "unpaused",    "paused",    "shut-down",  "destroyed",   "renamed",       "memory-max",
-                                         "sched-used", "sched-set", "sched-fault", "disk-used", "disk-fault", "vbd-created", "vbd-destroyed", "vbd-broken" };
+                                         "sched-used", "sched-set", "sched-fault", "disk-used", "disk-fault", "vbd-created", "vbd-destroyed", "vbd-broken",
+                                         "vif-created", "vif-destroyed", "vif-broken", "vif-set", "rules", "net-sched" };
 
     return kind < sizeof(names) / sizeof(*names) && kind != 0 ? names[kind] : "unknown";
 }
@@ -38,6 +39,11 @@ static void describe(const struct collet_change *c, char *to, size_t bytes)
     case COLLET_CHANGE_VBD_CREATED:
     case COLLET_CHANGE_VBD_DESTROYED:
     case COLLET_CHANGE_VBD_BROKEN: snprintf(to, bytes, "VBD %" PRIu64 "%s%s", c->value, c->text[0] != 0 ? ": " : "", c->text); break;
+    case COLLET_CHANGE_VIF_CREATED:
+    case COLLET_CHANGE_VIF_DESTROYED:
+    case COLLET_CHANGE_VIF_BROKEN:
+    case COLLET_CHANGE_VIF_SET: snprintf(to, bytes, "VIF %" PRIu64 "%s%s", c->value, c->text[0] != 0 ? ": " : "", c->text); break;
+    case COLLET_CHANGE_RULES: snprintf(to, bytes, "generation %" PRIu64 ": %s", c->value, c->text); break;
     case COLLET_CHANGE_DISK_USED:
     case COLLET_CHANGE_SCHED_USED: snprintf(to, bytes, "%s%s", c->text, c->value != 0 ? ", because the last one failed" : ""); break;
     case COLLET_CHANGE_SCHED_SET:

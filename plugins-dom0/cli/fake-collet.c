@@ -101,7 +101,10 @@ void fake_reset(void)
     add_change(COLLET_CHANGE_VBD_CREATED, 3, 2, "root");
     add_change(COLLET_CHANGE_VBD_DESTROYED, 3, 2, "");
     add_change(COLLET_CHANGE_VBD_BROKEN, 3, 2, "producer index out of range");
+    add_change(COLLET_CHANGE_RULES, ~0u, 4, "put back: not confirmed");
+    add_change(COLLET_CHANGE_VIF_CREATED, 3, 7, "web.0");
     fake_block_reset();
+    fake_net_reset();
     fake.log = "(collet) one\n(collet) two\n(collet) three \033[2J\n";
 }
 

@@ -12,6 +12,7 @@ struct collet {
 };
 
 void fake_block_reset(void); /* fake-block.c */
+void fake_net_reset(void);   /* fake-net.c */
 
 static inline int fail(struct collet *c, int rc, const char *why)
 {

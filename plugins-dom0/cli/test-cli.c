@@ -337,6 +337,8 @@ START_TEST(watch_prints_what_is_kept_and_what_comes)
     ck_assert_ptr_nonnull(strstr(said, "vbd-created        3  VBD 2: root\n"));
     ck_assert_ptr_nonnull(strstr(said, "vbd-destroyed      3  VBD 2\n"));
     ck_assert_ptr_nonnull(strstr(said, "vbd-broken         3  VBD 2: producer index out of range\n"));
+    ck_assert_ptr_nonnull(strstr(said, "rules              -  generation 4: put back: not confirmed\n"));
+    ck_assert_ptr_nonnull(strstr(said, "vif-created        3  VIF 7: web.0\n"));
     ck_assert_int_eq(run("watch --timeout 0.01"), 0);
     ck_assert_str_eq(said, "");
     ck_assert_int_eq(run("watch -n 1 --timeout 0.01"), 6);
@@ -532,6 +534,20 @@ START_TEST(the_page_of_json_has_every_field)
                                          "disk record disk0 --stop --json",
                                          "vbd list --json",
                                          "vbd show web/root --json",
+                                         "nic list --json",
+                                         "nic sched list --json",
+                                         "nic sched use weighted --json",
+                                         "vif list --json",
+                                         "vif show db.0 --json",
+                                         "vif set web.0 --weight 7 --json",
+                                         "rules show --json",
+                                         "rules load /dev/null --confirm 5 --json",
+                                         "rules show --json",
+                                         "rules confirm --json",
+                                         "rules flush --json",
+                                         "rules kinds --json",
+                                         "rules load /nonexistent --json",
+                                         "flows --json",
                                          NULL };
     char *text = page("docs/reference/json.md");
 
