@@ -58,7 +58,7 @@ void vifs_op_remove(struct vifs *v, struct call *call, uint32_t domid, const cha
     if (vif == NULL)
         remove_nearest(v, call, domid, name);
     else if (vif->own)
-        call_fail(call, EINVAL, "%s: Domain0's own interface stays as long as its card; `collet vif set %s down=yes` silences it", vif->whole, vif->whole);
+        call_fail(call, EINVAL, "%s: Domain0's own interface stays as long as its card; `collet vif set %s --up no` silences it", vif->whole, vif->whole);
     else if (xenbus_remove(&vif->x, call, force, v->s.close_ns) != 0)
         call_fail(call, EALREADY, "%s: it is being removed", vif->whole);
 }
