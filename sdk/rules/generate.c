@@ -322,7 +322,7 @@ static void make_rule(struct generator *g, uint32_t number)
     if (odd && !g->how->plain)
         make_odd(g, &rule);
     /* A rule that says nothing of addresses and ports hides too much of what follows. */
-    if ((rule.fields & (VFR_FIELD_SOURCE | VFR_FIELD_TARGET)) == 0 && chance(&g->random, 90)) {
+    if ((rule.fields & (VFR_FIELD_SOURCE | VFR_FIELD_TARGET)) == 0 && !chance(&g->random, number < 100 ? 10 : 0)) {
         uint32_t host = htonl(host4(g));
 
         rule.fields |= VFR_FIELD_TARGET;
@@ -605,13 +605,13 @@ static void print_end(FILE *to, const void *set, const struct vfr_set_rule *r, b
 
     if ((r->fields & (address | port)) == 0)
         return;
-    fprintf(to, " %s%s ", target ? "to" : "from", (r->negated & address) != 0 ? " not" : "");
+    fprintf(to, " %s%s ", target ? "to" : "from", (r->negated & address) != 0 ? " !" : "");
     if ((r->fields & address) != 0)
         print_address(to, set, target ? &r->target : &r->source);
     else
         fprintf(to, "any");
     if ((r->fields & port) != 0) {
-        fprintf(to, " port%s ", (r->negated & port) != 0 ? " not" : "");
+        fprintf(to, " port%s ", (r->negated & port) != 0 ? " !" : "");
         print_port(to, set, target ? &r->target_port : &r->source_port);
     }
 }
@@ -624,7 +624,7 @@ static void print_protocol(FILE *to, const struct vfr_set_rule *r)
         count += (uint32_t)__builtin_popcountll(r->protocols[i]);
     if ((r->fields & VFR_FIELD_PROTOCOL) == 0 || count == 0)
         return;
-    fprintf(to, " proto%s%s", (r->negated & VFR_FIELD_PROTOCOL) != 0 ? " not" : "", count > 1 ? " {" : "");
+    fprintf(to, " proto%s%s", (r->negated & VFR_FIELD_PROTOCOL) != 0 ? " !" : "", count > 1 ? " {" : "");
     for (uint32_t p = 0, n = 0; p < 256; p++) {
         if ((r->protocols[p >> 6] >> (p & 63) & 1) != 0)
             fprintf(to, "%s %u", n++ != 0 ? "," : "", p);
@@ -636,7 +636,11 @@ static void print_icmp(FILE *to, const struct vfr_set_rule *r)
 {
     if ((r->fields & VFR_FIELD_ICMP) == 0)
         return;
-    fprintf(to, r->icmp_type_low == r->icmp_type_high ? " icmp-type %u" : " icmp-type %u-%u", r->icmp_type_low, r->icmp_type_high);
+    fprintf(to, " %s %u", (r->protocols[0] >> ICMP6 & 1) != 0 ? "icmp6-type" : "icmp-type", r->icmp_type_low);
+    if (r->icmp_type_low != r->icmp_type_high)
+        fprintf(to, "-%u", r->icmp_type_high);
+    if (r->icmp_code_high != 255)
+        fprintf(to, " code %u-%u", r->icmp_code_low, r->icmp_code_high);
 }
 
 void vfr_generate_print(const void *set, FILE *to)
@@ -654,7 +658,7 @@ void vfr_generate_print(const void *set, FILE *to)
         print_end(to, set, r, true);
         print_icmp(to, r);
         if ((r->fields & VFR_FIELD_TCP_FLAGS) != 0)
-            fprintf(to, r->tcp_flags == 0x02 ? " flags syn/syn,ack" : " flags ack/syn,ack");
+            fprintf(to, r->tcp_flags == 0x02 ? " flags S/SA" : " flags A/SA");
         fprintf(to, "\n");
     }
 }

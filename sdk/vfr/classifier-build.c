@@ -210,8 +210,11 @@ static bool clip_number(const struct vfr_rule *r, uint32_t field, uint64_t numbe
 /* The smallest interval of this dimension that holds all keys in the box that the rule may match. False: none. */
 static bool clip_rule(const struct builder *b, const struct vfr_rule *r, const struct box *box, unsigned int dim, struct vfr_interval *to)
 {
+    static const uint16_t fields[VFR_DIMS_FAST] = {VFR_FIELD_SOURCE, VFR_FIELD_TARGET, VFR_FIELD_SOURCE_PORT, VFR_FIELD_TARGET_PORT, VFR_FIELD_PROTOCOL};
     const struct vfr_set_rule *text;
 
+    if (dim < VFR_DIMS_FAST && (r->slow & fields[dim]) == 0)
+        return clip(to, r->fast[dim].low, r->fast[dim].low + r->fast[dim].span, box->low[dim], box->high[dim]);
     switch (dim) {
     case VFR_DIM_SOURCE:
     case VFR_DIM_TARGET:
@@ -309,6 +312,10 @@ static bool hides_rest(const struct builder *b, const struct vfr_rule *r, const 
 
     if ((r->flags & VFR_RULE_DECIDES) == 0 || r->inexact != 0)
         return false;
+    for (unsigned int dim = 0; dim < VFR_DIMS_FAST; dim++) { /* most are told by this */
+        if (box->low[dim] < r->fast[dim].low || box->high[dim] - r->fast[dim].low > r->fast[dim].span)
+            return false;
+    }
     if (!address_covers(b, r, box, false) || !address_covers(b, r, box, true) || !port_covers(b, r, box, false) || !port_covers(b, r, box, true) || !protocol_covers(b, r, box))
         return false;
     for (unsigned int dim = VFR_DIM_SOURCE_MAC; dim < VFR_DIMS; dim++) {

@@ -200,11 +200,25 @@ static int read_names(struct reader *r)
             return rc;
         if (!name_sane(&e->names[i]))
             return fail_set(r, "a name of an interface that is none", NULL);
+        if (!name_is_new(e, i))
+            return fail_set(r, "twice the name", e->names[i].text);
+        if (i % PAUSE_EACH == 0)
+            vfr_engine_pause(e);
         globs += is_glob(e->names[i].text);
         if (globs > VFR_SET_GLOBS_MAX)
             return fail_set(r, "too many names with * or ?: at most 60 different ones; the first too many is", e->names[i].text);
     }
     return 0;
+}
+
+/* Each once: an interface has at most its own name, its domain's, and the globs; a binding has room for these. */
+static bool name_is_new(const struct vfr_engine *e, uint32_t index)
+{
+    for (uint32_t i = 0; i < index; i++) {
+        if (memcmp(&e->names[i], &e->names[index], sizeof(e->names[i])) == 0)
+            return false;
+    }
+    return true;
 }
 
 static const struct vfr_rule_ops *kind_find(const char *name)

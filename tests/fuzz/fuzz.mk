@@ -14,7 +14,7 @@ FUZZ_TARGETS := $(sort $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.
 fuzz-build: $(addprefix $(FUZZ_OUT)/,$(FUZZ_TARGETS))
 fuzz: fuzz-build ##- fuzz what reads packets and rule sets, FUZZ_SECONDS=30 each
 	@for t in $(FUZZ_TARGETS); do mkdir -p $(FUZZ_OUT)/$$t.corpus; echo "== $$t"; \
-		$(FUZZ_OUT)/$$t -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 -artifact_prefix=$(FUZZ_OUT)/$$t. $(FUZZ_OUT)/$$t.corpus >$(FUZZ_OUT)/$$t.log 2>&1 || { tail -n 40 $(FUZZ_OUT)/$$t.log; exit 1; }; done
+		$(FUZZ_OUT)/$$t -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -len_control=0 -verbosity=0 -artifact_prefix=$(FUZZ_OUT)/$$t. $(FUZZ_OUT)/$$t.corpus >$(FUZZ_OUT)/$$t.log 2>&1 || { tail -n 40 $(FUZZ_OUT)/$$t.log; exit 1; }; done
 
 define fuzz_rule
 $(FUZZ_OUT)/$(1): tests/fuzz/$(1).c $(shell sed -n 's|^// needs:||p' tests/fuzz/$(1).c) $(wildcard sdk/include/vfr/*.h sdk/include/hv/vfr-ops.h sdk/vfr/*.h) tests/fuzz/fuzz.mk
