@@ -35,6 +35,7 @@ suite() { # name, command...
 
 suite unit "$make" --no-print-directory unit-tests
 suite kernels tests/boot/kernels/run-kernels.sh
+suite tap tests/boot/kernels/tap.sh
 suite debian tests/boot/debian/run.sh
 suite domains tests/boot/domains/run.sh
 suite disks tests/boot/disks/run.sh

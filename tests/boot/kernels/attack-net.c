@@ -697,11 +697,11 @@ static void children(void)
     bool card = net_nic(0, &nic);
 
     for (uint32_t segment = card ? 0 : NET_SEGMENT; segment <= NET_SEGMENT; segment += NET_SEGMENT) {
-        child_ends("load", NET_CHILD_LOAD, 1500, segment, false);
-        child_ends("load-of-two-slots", NET_CHILD_LOAD, 3000, segment, false);
+        child_ends("load", NET_CHILD_LOAD, 700, segment, false);
+        child_ends("load-of-two-slots", NET_CHILD_LOAD, 1500, segment, false);
         child_ends("paused", NET_CHILD_LOAD, 1500, segment, true);
         child_ends("crashed", NET_CHILD_CRASH, 1500, segment, false);
-        child_ends("ended", NET_CHILD_END, 3000, segment, false);
+        child_ends("ended", NET_CHILD_END, 700, segment, false);
         child_ends("spins", NET_CHILD_SPIN, 1500, segment, false);
         child_ends("lies", NET_CHILD_LIE, 1500, segment, false);
     }

@@ -60,11 +60,11 @@ ALWAYS void offer(struct child_orders *o, volatile struct net_orders *n)
         call(__HYPERVISOR_sched_op, SCHEDOP_yield, 0, 0, 0);
 }
 
-/* A frame in one or two slots; returns how many. */
+/* A frame in one or two slots (over 700 bytes); returns how many. */
 ALWAYS uint32_t submit(struct netif_tx_sring *ring, volatile struct net_orders *n, uint32_t at)
 {
     volatile struct netif_tx_request *req = &ring->ring[at % NET_RING].req;
-    uint32_t rest = n->bytes > 2048 ? n->bytes - 2048 : 0;
+    uint32_t rest = n->bytes > 700 ? n->bytes - 700 : 0;
 
     req->gref = 18 + at % 13;
     req->offset = 0;

@@ -17,6 +17,7 @@ KERNELS_LIB_OBJ := $(KERNELS_LIB:%=$(KERNELS_OUT)/lib/%.o)
 .PHONY: kernels test-kernels
 test-kernels: hypervisor kernels ##- the tiny PV kernels only
 	@$(KERNELS_DIR)/run-kernels.sh
+	@$(KERNELS_DIR)/tap.sh
 
 kernels: $(KERNELS_ELF)
 

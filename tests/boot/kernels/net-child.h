@@ -10,7 +10,7 @@ enum { NET_CHILD_LOAD, NET_CHILD_SPIN, NET_CHILD_CRASH, NET_CHILD_END, NET_CHILD
 struct net_orders {
     uint32_t state; /* NET_CHILD_OFFERED: its rings wait; GO: Domain0 has connected them */
     uint32_t then;
-    uint32_t bytes; /* of a frame: of one page, or two */
+    uint32_t bytes; /* of a frame */
     uint32_t depth; /* slots */
     uint32_t tx_ref, rx_ref, port;
     uint32_t pad;

@@ -437,6 +437,22 @@ uint32_t net_frame(void *at, const struct net_front *from, const uint8_t *to, un
     return (uint32_t)(data - frame) + payload;
 }
 
+void net_readdress(void *at, uint32_t bytes, const uint8_t *from, const uint8_t *to, bool blank)
+{
+    uint8_t *ip = (uint8_t *)at + 14, *l4 = ip + 20, *sum = l4 + (ip[9] == NET_TCP ? 16 : 6);
+    uint32_t over;
+
+    memcpy(ip + 12, from, 4);
+    memcpy(ip + 16, to, 4);
+    put16(ip + 10, 0);
+    put16(ip + 10, net_sum(ip, 20, 0));
+    if (ip[9] == NET_ICMP)
+        return;
+    put16(sum, 0);
+    over = pseudo(ip, 4, ip[9], bytes - 34);
+    put16(sum, blank ? over : net_sum(l4, bytes - 34, over));
+}
+
 bool net_payload_good(const void *payload, uint32_t offset, uint32_t bytes, uint64_t tag)
 {
     const uint8_t *at = payload;

@@ -80,6 +80,8 @@ unsigned int net_drain(struct net_front *f); /* what is there is taken and forgo
 enum { NET_UDP = 17, NET_TCP = 6, NET_ICMP = 1 };
 /* One of `payload` bytes from a front to an address; blank: its checksum is left open. Returns its bytes. */
 uint32_t net_frame(void *at, const struct net_front *from, const uint8_t *to, unsigned int family, unsigned int protocol, uint32_t payload, uint64_t tag, bool blank);
+/* Other IPv4 addresses than those made from the fronts', and the sums for them. */
+void net_readdress(void *at, uint32_t bytes, const uint8_t *from, const uint8_t *to, bool blank);
 /* The payload from `offset` on is that of the tag. */
 bool net_payload_good(const void *payload, uint32_t offset, uint32_t bytes, uint64_t tag);
 /* Length, header and payload; sums too, unless blank. offset: of the payload, for pieces of a frame that was cut. */

@@ -4,9 +4,9 @@
 # Boots the tiny PV kernels of build/kernels as Domain0, one QEMU each, and judges what they and the hypervisor said.
 # A line "ok NAME" or "not ok NAME: why" for each boot, then "N passed, N failed". Logs stay in build/kernels/log/.
 #
-#   run-kernels.sh [--xen] [--smp N] [--image FILE] [--seed N] [--count N] [--list] [PATTERN...]
+#   run-kernels.sh [--xen] [--tap] [--smp N] [--image FILE] [--seed N] [--count N] [--list] [PATTERN...]
 #
-# PATTERN is a shell pattern on names (abi-*, attack-cpu/bounce-*). --xen runs the same on Debian's Xen, the peer.
+# PATTERN is a shell pattern on names (abi-*, attack-cpu/bounce-*). --xen runs the same on Debian's Xen, the peer. --tap: only those with a TAP device (tap.sh).
 # docs/hostile-tests.md says what the kernels check.
 set -u
 cd "$(dirname "$0")/../../.." || exit 2
@@ -27,9 +27,11 @@ usage() {
 }
 
 list=no
+tap=no
 while [ $# -gt 0 ]; do
     case $1 in
     --xen) peer=xen ;;
+    --tap) tap=yes ;;
     --smp) smp=$2; shift ;;
     --image) image=$2; shift ;;
     --seed) seed=$2; shift ;;
@@ -42,9 +44,15 @@ while [ $# -gt 0 ]; do
 done
 
 # name | kernel | its command line | outcome: done, crash, either, wild, domu, domu-crash, shares, pest, load | seconds | the hypervisor's options | the machine
-# The machine, in words: nic[,DEVICE OPTION...]: a virtio network card on QEMU's user network; q35; icount=SHIFT; disk=MIB[,DEVICE OPTION...][/DRIVE OPTION,...]: a virtio disk of random content.
+# The machine, in words: nic[,DEVICE OPTION...]: a virtio network card on QEMU's user network; tap[,OPTION...]/DEVICE OPTION[,...]: one on tap.sh's; q35; icount=SHIFT; disk=MIB[,DEVICE OPTION...][/DRIVE OPTION,...]: a virtio disk of random content.
 boots() {
     local kernel attack outcome
+    if [ $tap = yes ]; then
+        echo "net-tap|net|quiet=1 part=card peer=1|done|90||tap,queues=2/mq=on,vectors=6"
+        echo "net-tap-one-pair|net|quiet=1 part=card peer=1|done|90||tap,queues=2/mq=off,indirect_desc=off,gso=on"
+        echo "net-tap-no-merging|net|quiet=1 part=card peer=2|done|90||q35 tap,queues=2/mq=off,mrg_rxbuf=off"
+        return
+    fi
     for kernel in abi-page abi-bare abi-base0; do
         echo "$kernel|$kernel||done|60"
     done
@@ -162,6 +170,10 @@ make_machine() {
     for word in $1; do
         case $word in
         q35) machine+=(-machine q35) ;;
+        tap*)
+            device=${word#*/}
+            word=${word%%/*}
+            machine+=(-netdev "tap,id=t0,ifname=ctap0,script=no,downscript=no${word#tap}" -device "virtio-net-pci,netdev=t0,$device") ;;
         nic*)
             machine+=(-netdev "user,id=n$nic_count" -device "virtio-net-pci,netdev=n$nic_count${word#nic}")
             nic_count=$((nic_count + 1)) ;;
