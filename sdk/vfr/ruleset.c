@@ -184,6 +184,16 @@ static bool is_glob(const char *name)
     return false;
 }
 
+/* Each once: an interface has at most its own name, its domain's, and the globs; a binding has room for these. */
+static bool name_is_new(const struct vfr_engine *e, uint32_t index)
+{
+    for (uint32_t i = 0; i < index; i++) {
+        if (memcmp(&e->names[i], &e->names[index], sizeof(e->names[i])) == 0)
+            return false;
+    }
+    return true;
+}
+
 static int read_names(struct reader *r)
 {
     struct vfr_engine *e = r->engine;
@@ -209,16 +219,6 @@ static int read_names(struct reader *r)
             return fail_set(r, "too many names with * or ?: at most 60 different ones; the first too many is", e->names[i].text);
     }
     return 0;
-}
-
-/* Each once: an interface has at most its own name, its domain's, and the globs; a binding has room for these. */
-static bool name_is_new(const struct vfr_engine *e, uint32_t index)
-{
-    for (uint32_t i = 0; i < index; i++) {
-        if (memcmp(&e->names[i], &e->names[index], sizeof(e->names[i])) == 0)
-            return false;
-    }
-    return true;
 }
 
 static const struct vfr_rule_ops *kind_find(const char *name)
