@@ -34,6 +34,7 @@
 #define DISCARD_PORT 9
 #define CHUNK 65536u
 #define WINDOW 16u
+#define SMALL 4000u /* larger ones come in fragments, and fill a socket's buffer soon */
 #define TIMEOUT_S 30
 #define RAW_COUNT 10
 
@@ -235,7 +236,7 @@ static void udp(const char *host, uint32_t count, uint32_t bytes)
     while (back + lost < count) {
         struct pollfd ready = {.fd = fd, .events = POLLIN};
 
-        for (; sent < count && sent - back - lost < WINDOW; sent++) {
+        for (; sent < count && sent - back - lost < (bytes <= SMALL ? WINDOW : WINDOW / 8); sent++) {
             numbers[0] = sent;
             if (send(fd, chunk, bytes, 0) != (ssize_t)bytes)
                 die("datagram %u", sent);
