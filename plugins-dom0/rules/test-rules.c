@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The rule language: what is understood, what is not and how that is told, ids, sets, files, long texts. That a set means what it says is held to nftables by tests/rules/nft-compare.c.
+ */
+#include "rules.h"
+
+#include <vfr/ruleset.h>
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct rules_compiled set;
+
+static int compile(const char *text)
+{
+    struct rules_input input = { .path = "t", .text = text, .text_bytes = strlen(text) };
+
+    rules_compiled_free(&set);
+    return rules_compile(&input, 1, NULL, &set);
+}
+
+static void teardown(void)
+{
+    rules_compiled_free(&set);
+}
+
+/* Rule i of the set as it stands in the binary form: rules are found from the sizes of the sections before them. */
+static struct vfr_set_rule rule(uint32_t i)
+{
+    struct vfr_set_header h;
+    struct vfr_set_rule r;
+    size_t at = sizeof(h);
+
+    memcpy(&h, set.bytes, sizeof(h));
+    at += ((size_t)h.count[VFR_SET_NAMES] + h.count[VFR_SET_KINDS]) * sizeof(struct vfr_set_name);
+    at += (h.count[VFR_SET_ADDRESS_SETS] * sizeof(struct vfr_set_addresses) + 7) & ~7ull;
+    at += h.count[VFR_SET_RANGES4] * sizeof(struct vfr_set_range4) + h.count[VFR_SET_RANGES6] * sizeof(struct vfr_set_range6);
+    at += (h.count[VFR_SET_PORT_SETS] * sizeof(struct vfr_set_ports) + 7) & ~7ull;
+    at += (h.count[VFR_SET_PORT_RANGES] * sizeof(struct vfr_set_port_range) + 7) & ~7ull;
+    ck_assert_uint_lt(i, h.count[VFR_SET_RULES]);
+    memcpy(&r, set.bytes + at + i * sizeof(r), sizeof(r));
+    return r;
+}
+
+static uint32_t count(enum vfr_set_section section)
+{
+    struct vfr_set_header h;
+
+    memcpy(&h, set.bytes, sizeof(h));
+    return h.count[section];
+}
+
+START_TEST(a_rule_has_the_fields_that_it_says)
+{
+    struct vfr_set_rule r;
+
+    ck_assert_int_eq(compile("drop in on web from any to 10.0.0.0/8 port 22\n"), 0);
+    r = rule(0);
+    ck_assert_uint_eq(r.action, 2); /* VFR_DROP */
+    ck_assert_uint_eq(r.directions, 2);
+    ck_assert_uint_eq(r.fields, VFR_FIELD_IFACE | VFR_FIELD_TARGET | VFR_FIELD_TARGET_PORT);
+    ck_assert_uint_eq(r.target_port.low, 22);
+    ck_assert_uint_eq(r.target_port.set, VFR_SET_NO_SET);
+    ck_assert_uint_eq(r.target.family, 4);
+    ck_assert_uint_eq(r.target.bits, 8);
+    ck_assert_uint_eq(r.line, 1);
+    ck_assert_int_eq(compile("accept out from 10.0.0.1 port 1000-2000 to fec0::/64 flags S/SA vlan 7 fragment later"), 0);
+    r = rule(0);
+    ck_assert_uint_eq(r.source_port.low, 1000);
+    ck_assert_uint_eq(r.source_port.high, 2000);
+    ck_assert_uint_eq(r.tcp_flags, 2);
+    ck_assert_uint_eq(r.tcp_mask, 0x12);
+    ck_assert_uint_eq(r.vlan, 7);
+    ck_assert_uint_eq(r.fragment, VFR_FRAGMENT_LATER);
+}
+END_TEST
+
+START_TEST(a_port_belongs_to_the_address_before_it)
+{
+    ck_assert_int_eq(compile("drop from any port 5 to any port 6\ndrop port 7 from any\ndrop from any proto tcp port 8\n"), 0);
+    ck_assert_uint_eq(rule(0).source_port.low, 5);
+    ck_assert_uint_eq(rule(0).target_port.low, 6);
+    ck_assert_uint_eq(rule(1).target_port.low, 7);
+    ck_assert_uint_eq(rule(2).target_port.low, 8);
+}
+END_TEST
+
+START_TEST(sets_are_joined_and_written_once)
+{
+    ck_assert_int_eq(compile("set a { 10.0.0.0/25, 10.0.0.128/25, 10.0.0.7 }\nset b { a, fec0::/64, 11.0.0.1-11.0.0.9 }\ndrop from a\ndrop from a to b\ndrop from !b port { ssh, 23, 24-30 }"), 0);
+    ck_assert_uint_eq(count(VFR_SET_ADDRESS_SETS), 2);
+    ck_assert_uint_eq(count(VFR_SET_RANGES4), 3);
+    ck_assert_uint_eq(count(VFR_SET_RANGES6), 1);
+    ck_assert_uint_eq(count(VFR_SET_PORT_RANGES), 1);
+    ck_assert_uint_eq(rule(2).negated, VFR_FIELD_SOURCE);
+}
+END_TEST
+
+START_TEST(groups_and_lists_name_interfaces)
+{
+    ck_assert_int_eq(compile("group g { web, db, 'app*' }\ngroup h { g, nic0 }\ndrop on h\ndrop on { g, web }\ndrop on !g"), 0);
+    ck_assert_uint_eq(rule(0).ifaces, 4);
+    ck_assert_uint_eq(rule(1).ifaces, 3);
+    ck_assert_uint_eq(rule(2).negated, VFR_FIELD_IFACE);
+    ck_assert_uint_eq(count(VFR_SET_NAMES), 4);
+}
+END_TEST
+
+START_TEST(kinds_take_words_by_name_or_type)
+{
+    ck_assert_int_eq(compile("accept limit 100/s burst 50 log\naccept state { new, established }\naccept limit over 2MB/s\nmirror to mon.0 on web\ndrop match 'tcp[tcpflags] & tcp-syn != 0'\ncount"), 0);
+    ck_assert_uint_eq(rule(0).conditions, 1);
+    ck_assert_uint_eq(rule(0).actions, 1);
+    ck_assert_uint_eq(rule(3).action, 0);
+    ck_assert_uint_eq(rule(3).actions, 1);
+    ck_assert_uint_gt(count(VFR_SET_DATA), 8);
+}
+END_TEST
+
+START_TEST(ids_are_of_the_words)
+{
+    struct rules_list first, second;
+
+    ck_assert_int_eq(compile("drop from 10.0.0.1\ndrop from 10.0.0.1\naccept\n"), 0);
+    ck_assert_int_eq(rules_read(set.bytes, set.size, &first), 0);
+    ck_assert_int_eq(compile("# moved\n\naccept\ndrop   from 10.0.0.1 # the same\ncount\ndrop from \\\n  10.0.0.1"), 0);
+    ck_assert_int_eq(rules_read(set.bytes, set.size, &second), 0);
+    ck_assert(first.rules[0].id != first.rules[1].id);
+    ck_assert(first.rules[0].id == second.rules[1].id);
+    ck_assert(first.rules[1].id == second.rules[3].id);
+    ck_assert(first.rules[2].id == second.rules[0].id);
+    ck_assert_str_eq(second.rules[1].text, "drop from 10.0.0.1");
+    ck_assert_str_eq(second.rules[1].file, "t");
+    ck_assert_uint_eq(second.rules[1].line, 4);
+    rules_list_free(&first);
+    rules_list_free(&second);
+}
+END_TEST
+
+START_TEST(names_and_policies_are_read_back)
+{
+    struct rules_list list;
+
+    ck_assert_int_eq(compile("policy in drop\npolicy tx reject\ndrop label 'no: ssh' port 22\n"), 0);
+    ck_assert_int_eq(rules_read(set.bytes, set.size, &list), 0);
+    ck_assert_str_eq(list.policy[0], "reject");
+    ck_assert_str_eq(list.policy[1], "drop");
+    ck_assert_str_eq(list.rules[0].name, "no: ssh");
+    rules_list_free(&list);
+    for (size_t cut = 0; cut < set.size; cut += 7)
+        ck_assert_int_eq(rules_read(set.bytes, cut, &list), -22);
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    unsigned int line, column;
+    const char *what, *hint;
+} wrong[] = {
+    { "drop in on web prto tcp", 1, 16, "prto", "proto" },
+    { "drpo in", 1, 1, "drpo", "drop" },
+    { "\n\naccept from 10.0.0.300", 3, 13, "10.0.0.300", "0 to 255" },
+    { "accept from 10.0.0.0/33", 1, 13, "/33", "/32" },
+    { "accept port 70000", 1, 13, "70000", "65535" },
+    { "accept port shs", 1, 13, "shs", "ssh" },
+    { "set trusted { 10.0.0.1 }\naccept from trustd", 2, 13, "trustd", "trusted" },
+    { "accept proto tpc", 1, 14, "tpc", "tcp" },
+    { "accept in in", 1, 11, "second time", "" },
+    { "accept on", 1, 10, "too early", "" },
+    { "accept flags SX/A", 1, 14, "SX/A", "FSRPAUEW" },
+    { "accept flags S/A", 1, 14, "never match", "" },
+    { "accept limit 100/s brst 5", 1, 20, "brst", "burst" },
+    { "accept limit", 1, 8, "limit", "" },
+    { "drop limit 5/hour", 1, 12, "5/hour", "" },
+    { "accept state newest", 1, 14, "newest", "new" },
+    { "drop match 'tcp prot 5'", 1, 12, "pattern", "pcap-filter" },
+    { "reject with rest", 1, 13, "rest", "reset" },
+    { "accept from \"x", 1, 13, "quotation", "" },
+    { "forward to web*", 1, 12, "web*", "web.0" },
+    { "accept from { 10.0.0.1\ndrop in\n", 2, 1, "drop", "'{'" },
+    { "accept from {", 1, 14, "'{' is open", "" },
+    { "accept from { }", 1, 8, "empty", "" },
+    { "set a { b }\nset a { 10.0.0.1 }", 1, 9, "b", "before" },
+    { "set a { 10.0.0.9-10.0.0.1 }", 1, 9, "ends before", "" },
+    { "set a { 10.0.0.9-fec0::1 }", 1, 9, "IPv4 to IPv6", "" },
+    { "set a { 10.0.0.9 }\nset a { 10.0.0.1 }", 2, 5, "line 1", "once" },
+    { "group g { 10.0.0.1 }", 1, 11, "group", "web" },
+    { "include 'no such file'", 1, 9, "no such file", "" },
+    { "mirror on web", 1, 1, "mirror", "" },
+    { "accept icmp-type { 3 4 }", 1, 22, "list", "several rules" },
+    { "accept code 4", 1, 13, "type", "" },
+    { "policy forward", 1, 8, "forward", "" },
+    { "accept ~", 1, 8, "~", "" },
+    { "accept ether 0x10000", 1, 14, "ether", "65535" },
+};
+
+START_TEST(mistakes_are_told_with_place_and_suggestion)
+{
+    ck_assert_int_eq(compile(wrong[_i].text), -22);
+    ck_assert_ptr_null(set.bytes);
+    ck_assert_uint_ge(set.error_count, 1);
+    ck_assert_str_eq(set.errors[0].file, "t");
+    ck_assert_msg(set.errors[0].line == wrong[_i].line && set.errors[0].column == wrong[_i].column, "%s: told at %u:%u (%s)", wrong[_i].text, set.errors[0].line, set.errors[0].column, set.errors[0].text);
+    ck_assert_msg(strstr(set.errors[0].text, wrong[_i].what) != NULL, "%s: %s", wrong[_i].text, set.errors[0].text);
+    ck_assert_msg(strstr(set.errors[0].hint, wrong[_i].hint) != NULL, "%s: %s (%s)", wrong[_i].text, set.errors[0].text, set.errors[0].hint);
+}
+END_TEST
+
+START_TEST(warnings_do_not_spoil_a_set)
+{
+    ck_assert_int_eq(compile("accept from 10.0.0.5/24\naccept proto icmp port 5\naccept ip6 to 10.0.0.1\naccept in\ndrop in on web"), 0);
+    ck_assert_uint_eq(set.error_count, 4);
+    for (int i = 0; i < 4; i++)
+        ck_assert(set.errors[i].warning);
+    ck_assert_ptr_nonnull(strstr(set.errors[3].text, "never reached"));
+}
+END_TEST
+
+START_TEST(all_mistakes_are_told_at_once_up_to_a_bound)
+{
+    char *text = malloc(64 * 200 + 1), *at = text;
+
+    ck_assert_int_eq(compile("accept port x1\naccept frm y\naccept port x2\n"), -22);
+    ck_assert_uint_eq(set.error_count, 3);
+    for (int i = 0; i < 200; i++)
+        at += sprintf(at, "nonsense %d\n", i);
+    ck_assert_int_eq(compile(text), -22);
+    ck_assert_uint_eq(set.error_count, RULES_ERRORS_MAX);
+    free(text);
+}
+END_TEST
+
+START_TEST(garbage_is_refused)
+{
+    unsigned int seed = 1;
+
+    for (int round = 0; round < 300; round++) {
+        static const char *const words[] = { "drop", "accept", "{", "}", "from", "10.0.0.1", "\n", "set", "x", "port", "22", "-", "!", "'a'", "limit", "100/s", ",", "on", "state", "new", "flags", "S/SA", "\\", "#", ";", "\"" };
+        char text[1024] = "";
+
+        for (int i = 0; i < 40; i++) {
+            seed = seed * 1103515245 + 12345;
+            strcat(text, words[(seed >> 16) % (sizeof(words) / sizeof(words[0]))]);
+            strcat(text, " ");
+        }
+        compile(text);
+        for (int i = 0; i < 200; i++) {
+            seed = seed * 1103515245 + 12345;
+            text[i] = (char)(seed >> 16);
+        }
+        text[200] = 0;
+        compile(text);
+    }
+}
+END_TEST
+
+START_TEST(files_include_others_and_hold_sets)
+{
+    char folder[] = "/tmp/test-rules-XXXXXX", path[96], command[128];
+    struct rules_input input = { .path = path };
+    FILE *f;
+
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/prefixes", folder);
+    f = fopen(path, "w");
+    for (int i = 0; i < 100000; i++)
+        fprintf(f, "%d.%d.%d.0/25 # %d\n", 1 + i % 200, i / 200 % 256, i / 51200, i);
+    fclose(f);
+    snprintf(path, sizeof(path), "%s/common", folder);
+    f = fopen(path, "w");
+    fprintf(f, "set bad file \"prefixes\"\ndrop from bad label blocklist\n");
+    fclose(f);
+    snprintf(path, sizeof(path), "%s/main", folder);
+    f = fopen(path, "w");
+    fprintf(f, "include \"common\"\naccept\n");
+    fclose(f);
+    ck_assert_int_eq(rules_compile(&input, 1, NULL, &set), 0);
+    ck_assert_uint_eq(set.rules, 2);
+    ck_assert_uint_eq(set.file_count, 3);
+    ck_assert_uint_eq(count(VFR_SET_RANGES4), 100000);
+    input.text = "include '/etc/passwd'";
+    input.text_bytes = strlen(input.text);
+    input.no_files = true;
+    rules_compiled_free(&set);
+    ck_assert_int_eq(rules_compile(&input, 1, NULL, &set), -22);
+    snprintf(command, sizeof(command), "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
+START_TEST(a_hundred_thousand_lines)
+{
+    char *text = malloc(100000 * 80), *at = text;
+
+    for (unsigned int i = 0; i < 100000; i++)
+        at += sprintf(at, "drop in on web.%u proto tcp from 10.%u.%u.%u/%u port %u to any port %u\n", i % 8, i >> 16 & 255, i >> 8 & 255, i & 255, 32, i % 60000, 1 + i % 1000);
+    ck_assert_int_eq(compile(text), 0);
+    ck_assert_uint_eq(set.rules, 100000);
+    free(text);
+}
+END_TEST
+
+START_TEST(names_mean_interfaces)
+{
+    ck_assert(rules_name_means("web", "web.0", "web"));
+    ck_assert(rules_name_means("web.0", "web.0", "web"));
+    ck_assert(rules_name_means("w*", "web.0", "web"));
+    ck_assert(!rules_name_means("web", "webster.0", "webster"));
+    ck_assert(!rules_name_means("nic1", "nic0", ""));
+}
+END_TEST
+
+Suite *suite_rules(void)
+{
+    Suite *suite = suite_create("rules");
+    TCase *c = tcase_create("language");
+
+    tcase_add_checked_fixture(c, NULL, teardown);
+    tcase_set_timeout(c, 120);
+    tcase_add_test(c, a_rule_has_the_fields_that_it_says);
+    tcase_add_test(c, a_port_belongs_to_the_address_before_it);
+    tcase_add_test(c, sets_are_joined_and_written_once);
+    tcase_add_test(c, groups_and_lists_name_interfaces);
+    tcase_add_test(c, kinds_take_words_by_name_or_type);
+    tcase_add_test(c, ids_are_of_the_words);
+    tcase_add_test(c, names_and_policies_are_read_back);
+    tcase_add_loop_test(c, mistakes_are_told_with_place_and_suggestion, 0, (int)(sizeof(wrong) / sizeof(wrong[0])));
+    tcase_add_test(c, warnings_do_not_spoil_a_set);
+    tcase_add_test(c, all_mistakes_are_told_at_once_up_to_a_bound);
+    tcase_add_test(c, garbage_is_refused);
+    tcase_add_test(c, files_include_others_and_hold_sets);
+    tcase_add_test(c, a_hundred_thousand_lines);
+    tcase_add_test(c, names_mean_interfaces);
+    suite_add_tcase(suite, c);
+    return suite;
+}
