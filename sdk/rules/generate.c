@@ -52,21 +52,23 @@ static uint32_t network4(struct generator *g, uint32_t n)
 
 static uint32_t host4(struct generator *g)
 {
+    if (g->how->dense)
+        return network4(g, 0) | below(&g->random, 3) << 8 | below(&g->random, 4);
     /* Few subnets in a network, few hosts in most of them. */
     return network4(g, below(&g->random, g->networks)) | below(&g->random, 16) << 8 | (chance(&g->random, 80) ? below(&g->random, 40) : below(&g->random, 256));
 }
 
 static void host6(struct generator *g, uint8_t to[16])
 {
-    uint32_t net = network4(g, below(&g->random, g->networks));
+    uint32_t net = network4(g, g->how->dense ? 0 : below(&g->random, g->networks));
 
     memset(to, 0, 16);
     to[0] = 0x20;
     to[1] = 0x01;
     to[2] = (uint8_t)(net >> 24);
     to[3] = (uint8_t)(net >> 16);
-    to[7] = (uint8_t)below(&g->random, 8);
-    to[15] = (uint8_t)below(&g->random, 40);
+    to[7] = (uint8_t)below(&g->random, g->how->dense ? 2 : 8);
+    to[15] = (uint8_t)below(&g->random, g->how->dense ? 4 : 40);
     to[8] = (uint8_t)(below(&g->random, 2) * 2);
 }
 
@@ -173,9 +175,9 @@ static void make_port(struct generator *g, struct vfr_set_rule *rule, bool targe
         }
         p->set = vfr_writer_ports(g->writer, ranges, count);
     } else if (r < 55) {
-        p->low = p->high = usual_ports[below(&g->random, 20)];
+        p->low = p->high = usual_ports[below(&g->random, g->how->dense ? 3 : 20)];
     } else if (r < 75) {
-        p->low = p->high = (uint16_t)below(&g->random, 65536);
+        p->low = p->high = (uint16_t)below(&g->random, g->how->dense ? 4 : 65536);
     } else if (r < 88) {
         p->low = 1024;
         p->high = 65535;
@@ -233,7 +235,7 @@ static const uint8_t our_mac[6] = {0x00, 0x16, 0x3e, 0x11, 0x22, 0x00};
 
 static void make_odd(struct generator *g, struct vfr_set_rule *rule)
 {
-    switch (below(&g->random, 12)) {
+    switch (below(&g->random, 10) + (g->how->no_macs ? 2 : 0)) {
     case 0:
         rule->fields |= VFR_FIELD_SOURCE_MAC;
         memcpy(rule->source_mac, our_mac, 6);

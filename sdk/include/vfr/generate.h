@@ -24,6 +24,8 @@ struct vfr_generate {
     enum vfr_style style;
     uint32_t odd;        /* rules in a hundred that have something of what ClassBench does not know; IPv6 as well */
     bool plain;          /* no conditions and actions, and no interfaces but all */
+    bool dense;             /* few addresses and ports: nearly all rules overlap */
+    bool no_macs;           /* none looks at hardware addresses */
     const char *const *conditions; /* names of kinds without parameters, for some of the odd ones; ends with NULL; may be NULL */
     const char *const *actions;
 };
