@@ -83,8 +83,8 @@ run: hypervisor $(DOM0_KERNEL) $(RUN_RAMDISK) ##- boot Debian's kernel as Domain
 	$(QEMU) -nographic -kernel $(HV_IMAGE) -append "$(strip $(COLLET_LINE))" -initrd "$(DOM0_KERNEL) $(DOM0_LINE),$(RUN_RAMDISK)" $(QEMU_DISKS) $(QEMU_NET)
 
 .PHONY: demo
-demo: hypervisor $(DOM0_KERNEL) $(DISKS_RAMDISK) $(ROOTFS) $(JQ_OVERLAY) $(DRIVE) ##- without hands: guests share a CPU by weight under several schedulers and a policy plugin; two Debian systems share a disk under four ordering modules
-	@tests/boot/demo.sh && tests/boot/demo-disks.sh
+demo: hypervisor $(DOM0_KERNEL) $(DISKS_RAMDISK) $(NET_TOOLS) $(SSH_FOLDER)/key.cpio $(ROOTFS) $(JQ_OVERLAY) $(DRIVE) ##- without hands: guests share a CPU by weight under several schedulers and a policy plugin; two Debian systems share a disk under four ordering modules; rules protect a web server, captures are left in build/demo
+	@tests/boot/demo.sh && tests/boot/demo-disks.sh && tests/boot/demo-net.sh
 
 ## House-keeping
 .PHONY: help
@@ -107,7 +107,7 @@ DEPS := gcc:/usr/bin/gcc binutils:/usr/bin/ld libc6-dev:/usr/include/stdio.h lib
 DEPS_TEST := grub-common:/usr/bin/grub-mkrescue grub-pc-bin:/usr/lib/grub/i386-pc/multiboot2.mod xorriso:/usr/bin/xorriso mtools:/usr/bin/mformat \
 	zstd:/usr/bin/zstd lz4:/usr/bin/lz4 clang:/usr/bin/clang clang-format:/usr/bin/clang-format clang-tidy:/usr/bin/clang-tidy
 # For the network: a key for secure shell, and what looks at captures.
-DEPS_NET := openssh-client:/usr/bin/ssh-keygen curl:/usr/bin/curl tshark:/usr/bin/tshark tcpdump:/usr/bin/tcpdump
+DEPS_NET := openssh-client:/usr/bin/ssh-keygen curl:/usr/bin/curl tshark:/usr/bin/tshark tcpdump:/usr/bin/tcpdump nftables:/usr/sbin/nft
 # For disks: Debian's systems for guests, partitions, pictures of the demo.
 DEPS_DISKS := mmdebstrap:/usr/bin/mmdebstrap uidmap:/usr/bin/newuidmap fakeroot:/usr/bin/fakeroot-sysv fdisk:/sbin/sfdisk e2fsprogs:/sbin/mkfs.ext4 gnuplot-nox:/usr/bin/gnuplot
 missing = $(strip $(foreach d,$(1),$(if $(wildcard $(word 2,$(subst :, ,$(d)))),,$(word 1,$(subst :, ,$(d))))))

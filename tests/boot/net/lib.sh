@@ -21,7 +21,7 @@ page() { timeout 8 wget -q -T 4 -O - "http://$1/name" 2>&1; }
 no_page() { ! page "$1"; }
 
 # vif_number VIF SECTION.FIELD of `collet vif show VIF --json`: .tx.packets, .rx.dropped.rule ...
-vif_number() { c vif show "$1" --json | jq -r "$2 // 0"; }
+vif_number() { c vif show "$1" --json | jq -r ".vif$2 // 0"; }
 more() { # VIF PATH COMMAND...: afterwards the number is larger, by at least ${by:-1}
     vif=$1
     path=$2

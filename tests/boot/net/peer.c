@@ -10,6 +10,7 @@
  *   peer raw DEVICE udp SOURCE-MAC TARGET-MAC SOURCE-IP TARGET-IP      (both families)
  *   peer raw DEVICE na MAC IP6      a neighbour advertisement for that address, to all nodes
  *                                   a frame as a liar would send it, ten times
+ *   peer knock HOST FIRST LAST TIMES  begins a connection to each of these ports, so often, and says how many were open
  * Exit status 0: all went as it should; else a line says what did not.
  */
 #define _GNU_SOURCE
@@ -271,6 +272,27 @@ static void flood(const char *host, uint32_t seconds, uint32_t bytes)
     printf("peer: %llu datagrams sent\n", (unsigned long long)sent);
 }
 
+/* Connections are begun, a few milliseconds apart, and given up: who answers has a port open. */
+static void knock(const char *host, uint32_t first, uint32_t last, uint32_t times)
+{
+    uint32_t open = 0, number = 0;
+
+    for (uint32_t i = 0; i < times; i++)
+        for (uint32_t at = first; at <= last; at++, number++) {
+            struct sockaddr_storage address;
+            socklen_t bytes = address_of(host, (uint16_t)at, &address);
+            int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+            struct pollfd answer = {.fd = fd, .events = POLLOUT};
+
+            if (fd < 0)
+                die("socket");
+            connect(fd, (struct sockaddr *)&address, bytes);
+            open += poll(&answer, 1, 20) == 1 && (answer.revents & (POLLERR | POLLHUP)) == 0;
+            close(fd);
+        }
+    printf("peer: knocked %u times, %u were open\n", number, open);
+}
+
 /* ---- frames of a liar ---- */
 
 static uint8_t frame[128];
@@ -386,6 +408,8 @@ int main(int argc, char **argv)
         udp(argv[2], (uint32_t)strtoul(argv[3], NULL, 0), (uint32_t)strtoul(argv[4], NULL, 0));
     else if (strcmp(what, "flood") == 0 && argc == 5)
         flood(argv[2], (uint32_t)strtoul(argv[3], NULL, 0), (uint32_t)strtoul(argv[4], NULL, 0));
+    else if (strcmp(what, "knock") == 0 && argc == 6)
+        knock(argv[2], (uint32_t)strtoul(argv[3], NULL, 0), (uint32_t)strtoul(argv[4], NULL, 0), (uint32_t)strtoul(argv[5], NULL, 0));
     else if (strcmp(what, "raw") == 0 && argc > 4)
         raw(argc - 2, argv + 2);
     else

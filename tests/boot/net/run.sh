@@ -3,7 +3,7 @@
 #
 # The network: Domain0, unmodified guests, the host beyond the card. Result lines: "ok - ..." and "not ok - ...".
 #
-#   run.sh [BOOT...]     basic data host spoof rules capture trouble: one boot each (basic comes first in all of them); all: one boot for these; debian: a Debian system on its own disk and
+#   run.sh [BOOT...]     basic data host spoof rules reload plugins capture trouble: one boot each (basic comes first in all of them); all: one boot for these; debian: a Debian system on its own disk and
 #                        network. None named: all debian
 #
 # Environment: as domains/run.sh. The card is in QEMU's user network; ports of this host's loopback, from PORT on, lead to Domain0 and a guest. Consoles: build/tests/net-<boot>.log.
@@ -30,11 +30,13 @@ done
 
 gcc -std=gnu11 -O2 -static -Wall -Wextra -Werror -o "$work/peer" "$here/peer.c"
 strip "$work/peer"
+gcc -std=gnu11 -O2 -static -Wall -Wextra -Werror -I"$here/../../../sdk/include" -o "$work/reload" "$here/reload.c" "$here/../../../sdk/rules/ruleset-write.c" "$build/dom0/lib/libcollet.a" -lz -llzma -lzstd -llz4
+strip "$work/reload"
 cp "$here"/*.sh "$here/../domains/all.sh" "$work/overlay/test/"
 cp "$here/lib.sh" "$work/overlay/test/net-lib.sh"
 cp "$here/../disks/lib.sh" "$work/overlay/test/disks-lib.sh"
 cp "$here/../domains/lib.sh" "$work/overlay/test/lib.sh"
-cp "$work/peer" "$work/overlay/bin/"
+cp "$work/peer" "$work/reload" "$work/overlay/bin/"
 # The guests' ramdisk: the quick guests' one with iperf3, the other end of our tests, and a web server.
 cp "$work/peer" "$work/guest/bin/"
 cat >"$work/guest/etc/start-more" <<'MORE'
@@ -165,9 +167,9 @@ for name; do
     echo "# boot: net $name"
     started=$(date +%s)
     case $name in
-    all) boot all basic+data+host+spoof+rules+capture+trouble 600 ;;
+    all) boot all basic+data+host+spoof+rules+reload+plugins+capture+trouble 800 ;;
     basic) boot basic basic 300 ;;
-    data | host | spoof | rules | capture | trouble) boot "$name" "basic+$name" 400 ;;
+    data | host | spoof | rules | reload | plugins | capture | trouble) boot "$name" "basic+$name" 400 ;;
     debian) boot_debian ;;
     *) echo "run.sh: no boot $name" >&2 && exit 2 ;;
     esac

@@ -11,7 +11,7 @@ other=$(guest b 15 'cat /sys/class/net/eth0/address' | tail -n 1)
 check "addresses are known: $own, $other" test "${#own}${#other}" = 1717
 # The kernel behind the frames says nothing of its own in that time.
 export by=10
-refused_lie() { more a.0 .tx.dropped.spoof lie "$@"; }
+refused_lie() { more a.0 .tx.dropped.spoofed lie "$@"; }
 check "a frame from another MAC" refused_lie udp "$other" "$mac_0" 10.0.2.16 10.0.2.15
 check "a datagram from another's IPv4 address" refused_lie udp "$own" "$mac_0" 10.0.2.17 10.0.2.15
 check "from an address of the outside" refused_lie udp "$own" "$mac_0" 8.8.8.8 10.0.2.15
