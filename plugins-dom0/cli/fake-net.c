@@ -162,7 +162,7 @@ int collet_rules_read(struct collet *c, uint64_t generation, void **set, size_t 
         fake_net.stale_times--;
         return fail(c, -ESTALE, "other rules are in force now");
     }
-    *set = copy(fake_net.set, fake_net.set_bytes);
+    *set = fake_net.set != NULL ? copy(fake_net.set, fake_net.set_bytes) : NULL;
     *bytes = fake_net.set_bytes;
     return 0;
 }

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+/*
+ * `collet rules check`, `test`, `explain` and `diff`, run as main() runs them. Judging itself: plugins-dom0/rules/test-judge.c.
+ */
+#include "fake-net.h"
+#include "judge.h"
+#include "test-run.h"
+
+#include <check.h>
+#include <pcap/pcap.h>
+#include <unistd.h>
+
+static char folder[64];
+
+static void setup(void)
+{
+    strcpy(folder, "/tmp/test-rules-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    fake_net_reset();
+}
+
+static void teardown(void)
+{
+    char command[128];
+
+    snprintf(command, sizeof(command), "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0);
+    run_end();
+    said = complained = NULL;
+}
+
+static void file(const char *name, const char *text)
+{
+    char path[128];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    f = fopen(path, "w");
+    fputs(text, f);
+    fclose(f);
+}
+
+/* F stands for the folder. */
+static int run_in(const char *line)
+{
+    char words[512] = "";
+
+    for (const char *c = line; *c != 0; c++)
+        snprintf(words + strlen(words), sizeof(words) - strlen(words), *c == '@' ? "%s/" : "%.1s", *c == '@' ? folder : c);
+    return run(words);
+}
+
+static void capture(const char *name, const char *const *packets)
+{
+    pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 65535);
+    char path[128];
+    pcap_dumper_t *dumper;
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    dumper = pcap_dump_open(pcap, path);
+    for (int i = 0; packets[i] != NULL; i++) {
+        struct rules_worded w;
+        struct pcap_pkthdr header = { .ts = { .tv_sec = 100 + i } };
+
+        ck_assert_int_eq(rules_packet_in_words(packets[i], &w), 0);
+        header.caplen = header.len = w.frame.length;
+        pcap_dump((u_char *)dumper, &header, w.bytes);
+    }
+    pcap_dump_close(dumper);
+    pcap_close(pcap);
+}
+
+START_TEST(check_tells_mistakes_and_what_would_be_right)
+{
+    json_t *json;
+
+    file("good", "drop in on web port 22\naccept\n");
+    file("bad", "drop in on web prto tcp\naccept port shs\n");
+    ck_assert_int_eq(run_in("rules check @good"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "2 rules"));
+    ck_assert_int_eq(run_in("rules check @bad"), CLI_FAILED);
+    ck_assert_ptr_nonnull(strstr(complained, "bad:1:16: 'prto' is not understood here (did you mean 'proto'?)"));
+    ck_assert_ptr_nonnull(strstr(complained, "bad:2:13: 'shs' is no port, and no set (did you mean 'ssh'?)"));
+    ck_assert_ptr_nonnull(strstr(complained, "2 errors"));
+    ck_assert_int_eq(run_in("rules check @bad --json"), CLI_FAILED);
+    json = said_json();
+    ck_assert_uint_eq(json_array_size(json_object_get(json, "errors")), 2);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(json_array_get(json_object_get(json, "errors"), 0), "column")), 16);
+    json_decref(json);
+    ck_assert_int_eq(run_in("rules check @none"), CLI_FAILED);
+    ck_assert_ptr_nonnull(strstr(complained, "No such file"));
+}
+END_TEST
+
+START_TEST(test_tells_which_rule_decides_each_packet)
+{
+    static const char *const packets[] = { "tcp from 1.2.3.4 to 10.0.2.16 port 22", "tcp from 1.2.3.4 to 10.0.2.16 port 80", "udp from 10.0.2.16 to 10.0.2.17 port 53", "arp from 10.0.2.17 to 10.0.2.16", NULL };
+    json_t *json, *list;
+
+    file("r", "drop in on web port 22\nreject out on web port 53\ncount on *\n");
+    capture("c", packets);
+    ck_assert_int_eq(run_in("rules test @r @c --to web.0"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "drop    in on web.0"));
+    ck_assert_ptr_nonnull(strstr(said, "4 packets: 3 accepted, 1 not"));
+    ck_assert_int_eq(run_in("rules test @r @c --vifs web.0=10.0.2.16,db.0=10.0.2.17 --json"), 0);
+    json = said_json();
+    list = json_object_get(json, "verdicts");
+    ck_assert_uint_eq(json_array_size(list), 4);
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "verdict")), "drop");
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 2), "verdict")), "reject");
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 2), "direction")), "out");
+    ck_assert_int_eq((int)json_integer_value(json_object_get(json_object_get(json_array_get(list, 2), "rule"), "line")), 2);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(json, "accepted")), 2);
+    json_decref(json);
+    ck_assert_int_eq(run_in("rules test @r @c --vifs web.0=10.0.2.16 --only drop"), 0);
+    ck_assert_ptr_null(strstr(said, "reject  out"));
+    ck_assert_int_eq(run_in("rules test @r @r"), CLI_FAILED);
+    ck_assert_int_eq(run_in("rules test @r @c --vifs web"), CLI_USAGE);
+}
+END_TEST
+
+START_TEST(spoofed_packets_are_told)
+{
+    static const char *const packets[] = { "udp from 10.0.2.16 to 10.0.2.17 mac 00:16:3e:00:00:01", "udp from 10.0.2.99 to 10.0.2.17 mac 00:16:3e:00:00:01", NULL };
+
+    file("r", "accept\n");
+    capture("c", packets);
+    /* Blanks separate words here: a VIF with its MAC alone would do for who sent it, and its address comes from --from. */
+    ck_assert_int_eq(run_in("rules test @r @c --vifs web.0=00:16:3e:00:00:01 --antispoof"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "2 packets: 2 accepted"));
+    ck_assert_int_eq(run_in("rules test @r @c --vifs web.0=10.0.2.16 --antispoof --from web.0"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "2 packets: 2 accepted"));
+}
+END_TEST
+
+START_TEST(explain_names_the_rule)
+{
+    file("r", "count on web\ndrop in on web port 22 label ssh\n");
+    ck_assert_int_eq(run_in("rules explain --file @r tcp to 10.0.2.16 port 22 in on web.0"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "matches, and goes on: "));
+    ck_assert_ptr_nonnull(strstr(said, "drop, by "));
+    ck_assert_ptr_nonnull(strstr(said, "r:2: drop in on web port 22"));
+    ck_assert_int_eq(run_in("rules explain --file @r tcp to 10.0.2.16 port 80 in on web.0"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "accept, by policy in accept"));
+    ck_assert_int_eq(run_in("rules explain --file @r tpc"), CLI_USAGE);
+    ck_assert_ptr_nonnull(strstr(complained, "did you mean 'tcp'?"));
+    ck_assert_int_eq(run_in("rules explain tcp"), CLI_NO_SUCH);
+    ck_assert_int_eq(run_in("rules load @r"), 0);
+    ck_assert_int_eq(run_in("rules explain tcp to 10.0.2.16 port 22 in on web.0"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "drop, by "));
+}
+END_TEST
+
+START_TEST(diff_tells_what_comes_goes_and_moves)
+{
+    json_t *json;
+
+    file("old", "set a { 10.0.0.1 }\ndrop port 1\ndrop port 2\ndrop port 3\naccept from a\n");
+    file("new", "set a { 10.0.0.1 }\npolicy in drop\ndrop port 2\ndrop port 4\ndrop port 3\n\naccept   from a # same\ndrop port 1\n");
+    file("sets", "set a { 10.0.0.2 }\ndrop port 1\ndrop port 2\ndrop port 3\naccept from a\n");
+    ck_assert_int_eq(run_in("rules diff @old @new"), 0);
+    ck_assert_str_eq(said, "- policy in accept\n+ policy in drop\n+ drop port 4\n~ drop port 1\n");
+    ck_assert_int_eq(run_in("rules diff @old @old"), 0);
+    ck_assert_str_eq(said, "no difference\n");
+    ck_assert_int_eq(run_in("rules diff @new @old"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "- drop port 4\n"));
+    ck_assert_int_eq(run_in("rules diff @old @sets"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "the same rules; elements of sets"));
+    ck_assert_int_eq(run_in("rules diff @old --json"), 0);
+    json = said_json();
+    ck_assert_uint_eq(json_array_size(json_object_get(json, "changes")), 4);
+    json_decref(json);
+    ck_assert_int_eq(run_in("rules load @old"), 0);
+    ck_assert_int_eq(run_in("rules diff @old"), 0);
+    ck_assert_str_eq(said, "no difference\n");
+}
+END_TEST
+
+Suite *suite_rules_cli(void);
+Suite *suite_rules_cli(void)
+{
+    Suite *suite = suite_create("rules-cli");
+    TCase *c = tcase_create("rules");
+
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_test(c, check_tells_mistakes_and_what_would_be_right);
+    tcase_add_test(c, test_tells_which_rule_decides_each_packet);
+    tcase_add_test(c, spoofed_packets_are_told);
+    tcase_add_test(c, explain_names_the_rule);
+    tcase_add_test(c, diff_tells_what_comes_goes_and_moves);
+    suite_add_tcase(suite, c);
+    return suite;
+}
