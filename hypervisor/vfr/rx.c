@@ -6,8 +6,10 @@
 #include "vif-internal.h"
 
 #include "alloc.h"
+#include "changes.h"
 #include "cpu.h"
 #include "lib/string.h"
+#include "log.h"
 
 #define BUFFERS_MAX 18u /* of a frame, extra information not counted: what netfront puts together */
 
@@ -141,6 +143,9 @@ static int frame_put(struct vif *vif, const struct net_packet *packet)
     smp_rmb();
     if (unlikely(there > RX_SLOTS)) { /* nothing of such a ring can be believed */
         vif->rx_served = false;
+        vif->rx_broken = true;
+        log_guest(vif->domain, LOG_WARNING, "vif %u (%s): its producer index is beyond the receive ring; it is given nothing any more", vif->port.iface.id, vif->port.iface.name);
+        change_record(COLLET_CHANGE_VIF_BROKEN, vif->domain, vif->port.iface.id, "its producer index is beyond the receive ring");
         return 1 + COLLET_NET_DROP_NOT_CONNECTED;
     }
     if (there < count + extra)

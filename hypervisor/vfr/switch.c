@@ -27,6 +27,9 @@ struct passage {
 static uint8_t answers[MAX_CPUS][ROUND_UP(VFR_REJECT_BYTES, 64)] aligned_to(2048); /* of this CPU's round: a frame that reject sends */
 _Static_assert(VFR_REJECT_BYTES <= 2048, "an answer does not cross a page");
 
+#define ANSWERS_MAX 100u /* of reject, to one port in one window: RFC 1812 4.3.2.8 asks for a limit */
+#define ANSWERS_NS  (100 * NS_PER_MS)
+
 static struct collet_net_counters *sent_by(struct vfr_port *port)
 {
     return port_is_nic(port) ? &port_nic(port)->received : &port_vif(port)->sent; /* what the wire brings is what a card "sent" into the machine */
@@ -53,6 +56,15 @@ static void capture(struct passage *way, const struct vfr_port *port, unsigned i
 
 /* ---- Frames of the router's own ---- */
 
+static bool answer_allowed(struct vfr_port *to, uint64_t now_ns)
+{
+    if (now_ns - READ_ONCE(to->answers_since_ns) >= ANSWERS_NS) {
+        WRITE_ONCE(to->answers_since_ns, now_ns);
+        WRITE_ONCE(to->answers, 0);
+    }
+    return __atomic_fetch_add(&to->answers, 1, __ATOMIC_RELAXED) < ANSWERS_MAX;
+}
+
 /* To whom the frame came from. */
 static void answer_send(struct passage *way, enum vfr_reject kind)
 {
@@ -60,7 +72,7 @@ static void answer_send(struct passage *way, enum vfr_reject kind)
     struct net_packet answer = {.from = way->packet->from, .segment_count = 1};
     struct net_segment segment = {.maddr = virt_to_maddr(frame)};
 
-    if (way->answered)
+    if (way->answered || !answer_allowed(answer.from, way->now_ns))
         return;
     way->answered = true;
     segment.bytes = vfr_reject_make(&way->packet->view, kind, frame);

@@ -29,6 +29,8 @@ struct vfr_port {
     uint32_t slot;      /* < PORTS_MAX, its own as long as it exists */
     uint32_t segment;
     struct vfr_iface iface;
+    uint64_t answers_since_ns; /* answers of reject to it: so many in this window. Without a lock: a bound, not a count */
+    uint32_t answers;
 };
 
 /* A packet on its way. On the stack, or in the sender's memory while a card has it. */

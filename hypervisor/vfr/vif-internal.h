@@ -94,6 +94,7 @@ struct vif {
 
     struct spinlock rx_lock;
     bool rx_served;
+    bool rx_broken;            /* its receive ring cannot be followed; until it is connected anew */
     struct collet_net_counters received;
 };
 

@@ -353,6 +353,7 @@ static int rings_attach(struct vif *vif, const struct collet_vif_connect *op, st
         vif->streak = 0;
         spin_lock(&vif->rx_lock);
         vif->rx_served = true;
+        vif->rx_broken = false;
         spin_unlock(&vif->rx_lock);
     }
     spin_unlock(&vif->lock);
@@ -667,6 +668,10 @@ static void info_fill(struct vif *vif, struct collet_vif_info *info)
     info->tx = vif->sent;
     info->rx = vif->received;
     strlcpy(info->broken_why, vif->broken_why, sizeof(info->broken_why));
+    if (vif->rx_broken && !(vif->flags & COLLET_VIF_BROKEN)) {
+        info->flags |= COLLET_VIF_BROKEN;
+        strlcpy(info->broken_why, "its producer index is beyond the receive ring", sizeof(info->broken_why));
+    }
 }
 
 long vif_info(uint32_t from, uint32_t domid, struct collet_vif_info *info)
