@@ -21,14 +21,35 @@
 
 enum { ND_ROUTER_ASKED = 133, ND_ROUTER = 134, ND_ASKED = 135, ND_ANSWER = 136, ND_REDIRECT = 137, MLD_REPORT = 131, MLD_DONE = 132, MLD2_REPORT = 143 };
 
-static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned int bits)
+/* As numbers in this machine's order. */
+static inline uint32_t load32(const uint8_t *p)
 {
-    unsigned int whole = bits / 8, rest = bits % 8;
+    uint32_t v;
 
-    for (unsigned int i = 0; i < whole; i++)
-        if (a[i] != b[i])
-            return false;
-    return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
+    memcpy(&v, p, sizeof(v));
+    return __builtin_bswap32(v);
+}
+
+static inline uint64_t load64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return __builtin_bswap64(v);
+}
+
+static inline bool same_prefix4(const uint8_t *a, const uint8_t *b, unsigned int bits)
+{
+    return bits == 0 || (load32(a) ^ load32(b)) >> (32 - (bits < 32 ? bits : 32)) == 0;
+}
+
+static bool same_prefix6(const uint8_t *a, const uint8_t *b, unsigned int bits)
+{
+    uint64_t high = load64(a) ^ load64(b), low = load64(a + 8) ^ load64(b + 8);
+
+    if (bits <= 64)
+        return bits == 0 || high >> (64 - bits) == 0;
+    return high == 0 && low >> (128 - (bits < 128 ? bits : 128)) == 0;
 }
 
 static bool all_zero(const uint8_t *bytes, unsigned int count)
@@ -45,9 +66,8 @@ static bool address_listed(const struct vfr_iface *iface, const uint8_t *address
 
     for (unsigned int i = 0; i < count; i++) {
         const struct vfr_address *own = &iface->addresses[i];
-        unsigned int most = family == 4 ? 32 : 128;
 
-        if (own->family == family && same_prefix(own->bytes, address, own->bits <= most ? own->bits : most))
+        if (own->family == family && (family == 4 ? same_prefix4(own->bytes, address, own->bits) : same_prefix6(own->bytes, address, own->bits)))
             return true;
     }
     return false;

@@ -132,6 +132,29 @@ START_TEST(ipv6_sources)
 }
 END_TEST
 
+START_TEST(prefixes_of_every_length)
+{
+    uint8_t source[16];
+
+    for (unsigned int bits = 0; bits <= 128; bits++) {
+        struct vfr_iface vif = frame_vif;
+
+        vif.addresses[2].bits = (uint8_t)bits;
+        for (unsigned int turned = 0; turned < 128; turned++) {
+            memcpy(source, own6, 16);
+            source[turned / 8] ^= 0x80 >> turned % 8;
+            ck_assert_int_eq(icmp6(&vif, source, 128, NULL, 0, NULL) == NULL, turned >= bits);
+        }
+        if (bits > 32)
+            continue;
+        vif.addresses[0].bits = (uint8_t)bits;
+        vif.addresses[1].bits = 32;
+        for (unsigned int turned = 0; turned < 32; turned++)
+            ck_assert_int_eq(udp4(&vif, OWN ^ 0x80000000u >> turned) == NULL, turned >= bits);
+    }
+}
+END_TEST
+
 START_TEST(neighbour_discovery_announces_only_its_own)
 {
     ck_assert_ptr_null(icmp6(&frame_vif, own6, 135, other6, 1, frame_mac)); /* who has other6? */
@@ -210,6 +233,7 @@ Suite *suite_antispoof(void)
     tcase_add_test(tests, dhcp_may_ask_from_nobody);
     tcase_add_test(tests, arp_tells_only_its_own);
     tcase_add_test(tests, ipv6_sources);
+    tcase_add_test(tests, prefixes_of_every_length);
     tcase_add_test(tests, neighbour_discovery_announces_only_its_own);
     tcase_add_test(tests, neighbour_discovery_must_be_readable);
     tcase_add_test(tests, short_frames_are_refused);
