@@ -180,6 +180,7 @@ static const struct {
     {COLLET_OP_VIF_SET, ERANGE, "an address, the network or the weight (1 to 1000) is out of range"},
     {COLLET_OP_VIF_SET, EEXIST, "that network has an interface with this MAC address"},
     {COLLET_OP_VIF_SET, ENOENT, "there is no such VIF"},
+    {COLLET_OP_VIF_SET, EBUSY, "it ends just now, or somebody else is changing it: try again"},
     {COLLET_OP_VIF_CONNECT, EALREADY, "it is connected already"},
     {COLLET_OP_VIF_CONNECT, EINVAL, "the guest has granted no such ring pages to the backend, or has no such port for it"},
     {COLLET_OP_VIF_CONNECT, ENOENT, "there is no such VIF"},
