@@ -45,7 +45,7 @@ RULES_TESTS := $(sort $(wildcard $(RULES)/test-*.c))
 RULES_TEST_OUT := build/unit/obj/rules
 RULES_TEST_CFLAGS := $(filter-out -O2,$(RULES_CFLAGS)) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 RULES_TEST_OBJECTS := $(RULES_SOURCES:%.c=$(RULES_TEST_OUT)/%.o) $(RULES_TEST_OUT)/grammar.o $(RULES_TEST_OUT)/lexer.o
-RULES_TEST_PROGRAMS := $(patsubst %.c,build/unit/%,$(RULES_TESTS)) build/unit/tests/rules/nft-compare
+RULES_TEST_PROGRAMS := $(patsubst %.c,build/unit/%,$(RULES_TESTS)) $(patsubst %.c,build/unit/%,$(wildcard tests/rules/nft-*.c))
 
 $(RULES_TEST_OUT)/%.o: %.c $(RULES)/rules.mk | $(RULES_MADE)/grammar.h
 	@mkdir -p $(@D)
@@ -61,11 +61,11 @@ build/unit/$(RULES)/%: $(RULES_TEST_OUT)/$(RULES)/%.o build/unit/librules.a test
 	@echo "  unit $(RULES)/$*.c"
 	@printf '#include "%s"\nUNIT_MAIN(suite_%s)\n' "$(CURDIR)/tests/unit/unit-main.h" "$$(echo $* | sed 's/^test-//; s/-/_/g')" >$@-main.c
 	@$(or $(HOSTCC),gcc) $(RULES_TEST_CFLAGS) -o $@ $@-main.c $(filter %.o %.a,$^) $(RULES_LIBS) $(shell pkg-config --libs check 2>/dev/null || echo -lcheck) -lm -lpthread
-build/unit/tests/rules/nft-compare: $(RULES_TEST_OUT)/tests/rules/nft-compare.o build/unit/librules.a
+build/unit/tests/rules/%: $(RULES_TEST_OUT)/tests/rules/%.o build/unit/librules.a
 	@mkdir -p $(@D)
-	@echo "  unit tests/rules/nft-compare.c"
+	@echo "  unit tests/rules/$*.c"
 	@$(or $(HOSTCC),gcc) $(RULES_TEST_CFLAGS) -o $@ $^ $(RULES_LIBS)
-.SECONDARY: $(RULES_TEST_OBJECTS) $(RULES_TESTS:%.c=$(RULES_TEST_OUT)/%.o) $(RULES_TEST_OUT)/tests/rules/nft-compare.o
+.SECONDARY: $(RULES_TEST_OBJECTS) $(RULES_TESTS:%.c=$(RULES_TEST_OUT)/%.o) $(patsubst %.c,$(RULES_TEST_OUT)/%.o,$(wildcard tests/rules/nft-*.c))
 
 ifeq ($(ONLY),)
 UNIT_PROGRAMS += $(RULES_TEST_PROGRAMS)

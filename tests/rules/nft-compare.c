@@ -6,23 +6,21 @@
  *
  *     build/unit/tests/rules/nft-compare [--sets N] [--rules N] [--packets N] [--seed S] [--pcap FILE] [--keep FOLDER]
  *
- * --pcap: the packets of a capture instead of random ones. Left out, for they have no counterpart at that hook: connection states and limits (vfr-rules/test-*.c hold these), and malformed headers.
+ * --pcap: the packets of a capture instead of random ones. Left out, for they have no counterpart at that hook: connection states (nft-states.c), limits
+ * (vfr-rules/test-*.c), and malformed headers.
  * Exit: 0 equal, 1 not, 77 cannot be tried here (no namespaces, no nft, no tun); without arguments that is no failure: so `make unit-tests` runs it. Needs root, or user namespaces.
  */
 #include "judge.h"
+#include "tap.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_tun.h>
-#include <net/if.h>
 #include <pcap/pcap.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -545,30 +543,6 @@ static size_t random_frame(const struct world *world, uint8_t *to)
 }
 
 /* ---- The kernel's side ---- */
-
-static int tap(const char *name)
-{
-    struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
-    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), s = socket(AF_INET, SOCK_DGRAM, 0);
-    char path[96];
-    FILE *file;
-
-    snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
-    if (fd < 0 || s < 0 || ioctl(fd, TUNSETIFF, &request) != 0)
-        return -1;
-    /* It shall say nothing by itself. */
-    snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
-    file = fopen(path, "w");
-    if (file != NULL) {
-        fputs("1", file);
-        fclose(file);
-    }
-    request.ifr_flags = IFF_UP | IFF_NOARP;
-    if (ioctl(s, SIOCSIFFLAGS, &request) != 0)
-        return -1;
-    close(s);
-    return fd;
-}
 
 static int kernel_start(struct world *world)
 {
