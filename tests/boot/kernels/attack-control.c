@@ -8,7 +8,7 @@
 
 #include <collet/control.h>
 
-#define OPS 106u /* some more than there are */
+#define OPS 150u /* some more than there are */
 
 static uint8_t *scratch;
 static uint64_t state;

@@ -6,6 +6,8 @@
 #include "control.h"
 
 #include <collet/disk-record.h>
+#include <vfr/bpf.h>
+#include <vfr/ruleset.h>
 
 static uint64_t random_state;
 static uint8_t *scratch, *buffer;
@@ -195,6 +197,143 @@ static unsigned int valid_block_op(void *s)
     return op;
 }
 
+static uint32_t any_vif(void)
+{
+    return below(8) ? (uint32_t)below(300) : (uint32_t)any_number();
+}
+
+static void settings_fill(struct collet_vif_settings *s)
+{
+    *s = (struct collet_vif_settings){.flags = (uint32_t)below(32), .segment = below(2) ? (uint32_t)below(2) : COLLET_SEGMENT_OWN + (uint32_t)below(4), .weight = (uint32_t)below(1100), .addresses = (uint32_t)below(9),
+                                      .bytes_per_s = below(2) ? 0 : any_number(), .packets_per_s = below(2) ? 0 : any_number()};
+    for (unsigned int i = 0; i < COLLET_VIF_ADDRESSES; i++)
+        s->address[i] = (struct collet_address){.family = below(8) ? 4 + 2 * (uint8_t)below(2) : (uint8_t)below(256), .bits = (uint8_t)below(130)};
+}
+
+static unsigned int valid_vif_op(void *s)
+{
+    unsigned int op = COLLET_OP_NIC_LIST + (unsigned int)below(COLLET_OP_NET_SCHED_USE - COLLET_OP_NIC_LIST + 1);
+    static const char names[][COLLET_NAME_MAX] = {"round-robin", "weighted", "fifo", "none", ""};
+
+    switch (op) {
+    case COLLET_OP_NIC_LIST:
+        *(struct collet_nic_list *)s = (struct collet_nic_list){.first = (uint32_t)below(3), .count = (uint32_t)below(4), .buffer = any_address(), .entry_bytes = (uint32_t)below(5000)};
+        break;
+    case COLLET_OP_VIF_CREATE: {
+        struct collet_vif_create *c = s;
+
+        *c = (struct collet_vif_create){.domid = (uint32_t)any_domid(), .device = (uint32_t)below(10), .mac = {(uint8_t)below(4), 2, 3, 4, (uint8_t)below(4), (uint8_t)below(256)}};
+        name_fill(c->domain);
+        snprintf(c->name, sizeof(c->name), "%.32s.%u", c->domain, (unsigned int)below(20));
+        settings_fill(&c->settings);
+        break;
+    }
+    case COLLET_OP_VIF_CONNECT:
+        *(struct collet_vif_connect *)s = (struct collet_vif_connect){
+            .vif = any_vif(), .features = (uint32_t)below(40), .tx_ref = (uint32_t)below(10), .rx_ref = (uint32_t)below(10), .tx_port = (uint32_t)below(10), .rx_port = (uint32_t)below(10)};
+        break;
+    case COLLET_OP_VIF_SET:
+        ((struct collet_vif_set *)s)->vif = any_vif();
+        settings_fill(&((struct collet_vif_set *)s)->settings);
+        break;
+    case COLLET_OP_VIF_LIST:
+        *(struct collet_vif_list *)s = (struct collet_vif_list){
+            .first_vif = any_vif(), .count = (uint32_t)below(4), .buffer = any_address(), .entry_bytes = (uint32_t)below(5000), .domid = below(2) ? ~0u : (uint32_t)any_domid()};
+        break;
+    case COLLET_OP_NET_SCHED_LIST:
+        *(struct collet_sched_list *)s = (struct collet_sched_list){.first = (uint32_t)below(3), .count = (uint32_t)below(12), .buffer = any_address()};
+        break;
+    case COLLET_OP_NET_SCHED_USE:
+        memcpy(s, names[below(COUNT_OF(names))], COLLET_NAME_MAX);
+        break;
+    default: /* destroy, disconnect */
+        *(uint32_t *)s = any_vif();
+    }
+    return op;
+}
+
+/* A set of no rules; sometimes not quite. */
+static void set_fill(struct collet_rules_load *l)
+{
+    struct vfr_set_header *h = (struct vfr_set_header *)buffer;
+
+    memset(h, 0, sizeof(*h));
+    h->magic = VFR_SET_MAGIC;
+    h->version = VFR_SET_VERSION;
+    h->header_bytes = sizeof(*h);
+    h->bytes = sizeof(*h);
+    h->policy[0].action = h->policy[1].action = (uint8_t)below(4);
+    if (below(3) == 0)
+        buffer[below(sizeof(*h))] = (uint8_t)below(256);
+    *l = (struct collet_rules_load){
+        .buffer = (uint64_t)buffer, .bytes = below(8) ? sizeof(*h) : below(4) ? 0 : any_number(), .expect = below(4) ? ~0ull : below(50), .confirm_ms = below(8) ? 0 : (uint32_t)below(50)};
+}
+
+static unsigned int valid_rules_op(void *s)
+{
+    unsigned int op = COLLET_OP_RULES_LOAD + (unsigned int)below(COLLET_OP_FLOWS_LIST - COLLET_OP_RULES_LOAD + 1);
+    struct collet_rules_info now = {0};
+
+    control(COLLET_OP_RULES_INFO, &now);
+    switch (op) {
+    case COLLET_OP_RULES_LOAD:
+        set_fill(s);
+        break;
+    case COLLET_OP_RULES_CONFIRM:
+        *(struct collet_rules_confirm *)s = (struct collet_rules_confirm){.generation = now.generation + (below(8) == 0), .keep = (uint32_t)below(2)};
+        break;
+    case COLLET_OP_RULES_READ:
+        *(struct collet_rules_read *)s = (struct collet_rules_read){.generation = now.generation, .offset = below(4) ? below(100) : any_number(), .buffer = any_address(), .bytes = below(4096)};
+        break;
+    case COLLET_OP_RULES_COUNTERS:
+        *(struct collet_rules_counters *)s = (struct collet_rules_counters){.generation = now.generation, .buffer = any_address(), .first = (uint32_t)below(3), .count = (uint32_t)below(50)};
+        break;
+    case COLLET_OP_RULE_KINDS:
+        *(struct collet_sched_list *)s = (struct collet_sched_list){.first = (uint32_t)below(9), .count = (uint32_t)below(20), .buffer = any_address()};
+        break;
+    case COLLET_OP_FLOWS_SET:
+        *(struct collet_flows_set *)s = (struct collet_flows_set){.on = (uint32_t)below(2), .flows_max = below(4) ? 0 : 1u << below(13)};
+        break;
+    case COLLET_OP_FLOWS_LIST:
+        *(struct collet_flows_list *)s =
+            (struct collet_flows_list){.cursor = any_number(), .buffer = any_address(), .count = (uint32_t)below(20), .entry_bytes = (uint32_t)below(300), .domid = below(2) ? ~0u : (uint32_t)any_domid()};
+        break;
+    }
+    return op;
+}
+
+static unsigned int valid_capture_op(void *s)
+{
+    unsigned int op = COLLET_OP_CAPTURE_OPEN + (unsigned int)below(3);
+
+    if (op == COLLET_OP_CAPTURE_OPEN) {
+        static const char targets[][16] = {"*", "nic0", "fuzz1", "fuzz*,nic0", "a,,b", ""};
+        struct collet_capture_open *o = s;
+        struct vfr_bpf_insn *insn = (struct vfr_bpf_insn *)buffer;
+
+        for (unsigned int i = 0; i < 64; i++)
+            insn[i] = (struct vfr_bpf_insn){.code = below(2) ? 6 : (uint16_t)below(256), .jt = (uint8_t)below(3), .jf = (uint8_t)below(3), .k = (uint32_t)any_number()};
+        *o = (struct collet_capture_open){
+            .filter = (uint64_t)buffer, .filter_count = (uint32_t)below(5), .snap_bytes = (uint32_t)below(2000), .flags = (uint32_t)below(20), .pages = below(8) ? 1u << below(5) : (uint32_t)any_number()};
+        memcpy(o->targets, targets[below(COUNT_OF(targets))], sizeof(targets[0]));
+    } else if (op == COLLET_OP_CAPTURE_INFO) {
+        *(struct collet_capture_info *)s =
+            (struct collet_capture_info){.capture = (uint32_t)below(60), .next = (uint32_t)below(2), .consumed = below(2) ? 0 : any_address(), .mfns = any_address(), .cpu = (uint32_t)below(4), .count = (uint32_t)below(70)};
+    } else {
+        *(uint32_t *)s = (uint32_t)below(60);
+    }
+    return op;
+}
+
+static unsigned int valid_net_op(void *s)
+{
+    switch (below(4)) {
+    case 0: return valid_rules_op(s);
+    case 1: return valid_capture_op(s);
+    default: return valid_vif_op(s);
+    }
+}
+
 static unsigned int valid_op(void)
 {
     unsigned int op = (unsigned int)below(67);
@@ -204,6 +343,8 @@ static unsigned int valid_op(void)
     memset(s, 0, PAGE_SIZE);
     if (below(4) == 0)
         return valid_block_op(s);
+    if (below(3) == 0)
+        return valid_net_op(s);
     switch (op) {
     case COLLET_OP_LOG_READ:
         *(struct collet_log_read *)s = (struct collet_log_read){.from = below(100000), .buffer = any_address(), .bytes = (uint32_t)below(5000)};
@@ -307,7 +448,7 @@ static long one_call(void)
         op = valid_op();
         bytes = below(8) == 0 ? below(PAGE_SIZE) : 4096;
     } else {
-        op = (unsigned int)below(106);
+        op = (unsigned int)below(150);
         fill_random();
         bytes = below(4) == 0 ? any_number() : below(600);
     }
@@ -342,12 +483,48 @@ static void block_end_all(void)
     }
 }
 
+/* VIFs, rules, captures that are left. */
+static void net_end_all(void)
+{
+    static struct collet_vif_info info;
+    struct collet_vif_list list;
+    struct collet_vif_ref ref = {0};
+    struct collet_rules_info rules = {0};
+    struct collet_rules_load none = {.expect = ~0ull};
+    struct collet_flows_set flows = {.flows_max = 1024};
+    struct collet_capture_info capture = {.next = 1};
+
+    for (;;) {
+        list = (struct collet_vif_list){.count = 1, .entry_bytes = sizeof(info), .buffer = (uint64_t)&info, .domid = ~0u};
+        if (control(COLLET_OP_VIF_LIST, &list) != 0 || list.count == 0)
+            break;
+        ref.vif = info.vif;
+        while (control(COLLET_OP_VIF_DESTROY, &ref) == -4) /* EINTR */
+            continue;
+    }
+    control(COLLET_OP_RULES_INFO, &rules);
+    if (rules.confirm_left_ns != 0) {
+        struct collet_rules_confirm confirm = {.generation = rules.generation, .keep = 1};
+
+        control(COLLET_OP_RULES_CONFIRM, &confirm);
+    }
+    control(COLLET_OP_RULES_LOAD, &none);
+    control(COLLET_OP_FLOWS_SET, &flows);
+    while (control(COLLET_OP_CAPTURE_INFO, &capture) == 0) {
+        struct collet_capture_ref closed = {.capture = capture.capture};
+
+        control(COLLET_OP_CAPTURE_CLOSE, &closed);
+        capture = (struct collet_capture_info){.next = 1};
+    }
+}
+
 static void destroy_all(void)
 {
     struct collet_domain_info info;
     struct collet_domain_list list;
 
     block_end_all();
+    net_end_all();
     for (;;) {
         list = (struct collet_domain_list){.first_domid = 1, .count = 1, .entry_bytes = sizeof(info), .buffer = (uint64_t)&info};
         if (control(COLLET_OP_DOMAIN_LIST, &list) != 0 || list.count == 0)

@@ -82,7 +82,7 @@ boots() {
     echo "control-race|control|part=race quiet=1 seconds=5 seed=$seed|done|60|dom0_mem=128M"
     echo "control-race-four|control|part=race quiet=1 seconds=5 seed=$((seed + 1))|done|60|dom0_mem=128M dom0_max_vcpus=4"
     echo "control-fuzz|control|part=fuzz quiet=1 seed=$seed count=20000|done|120|dom0_mem=128M"
-    echo "control-fuzz-disks|control|part=fuzz quiet=1 seed=$((seed + 1)) count=50000|done|120|dom0_mem=128M|disk=24 disk=24"
+    echo "control-fuzz-disks|control|part=fuzz quiet=1 seed=$((seed + 1)) count=50000|done|120|dom0_mem=128M|disk=24 disk=24 nic"
     blk_boots
     net_boots
     echo "shares|spin|shares|shares|300"
