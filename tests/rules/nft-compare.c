@@ -583,7 +583,7 @@ static uint32_t kernel_judge(const struct world *world, int iface, const uint8_t
 
     if (write(world->in[iface], frame, bytes) != (ssize_t)bytes)
         return ~0u;
-    for (int tries = 0; tries < 50; tries++) {
+    for (int tries = 0; tries < 250; tries++) {
         ssize_t got = read(world->out, back, sizeof(back));
 
         if (got >= 14 && back[0] == 0x02 && back[1] == 0xcc && back[2] == 0)

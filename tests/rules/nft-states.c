@@ -104,7 +104,7 @@ static unsigned int kernel_state(struct world *w, unsigned int from, const uint8
 
     if (write(w->side[from], frame, bytes) != (ssize_t)bytes)
         return 0;
-    for (int tries = 0; tries < 25; tries++) {
+    for (int tries = 0; tries < 250; tries++) {
         ssize_t got = read(w->side[!from], back, sizeof(back));
 
         if (got >= 34 && back[12] == 8 && back[13] == 0 && memcmp(back + 26, frame + 26, 8) == 0)
