@@ -52,18 +52,25 @@ static void round_robin_remove(void *state, struct vfr_sender *sender)
     (void)state, (void)sender;
 }
 
-static void round_robin_ready(void *state, struct vfr_sender *sender, uint64_t now_ns)
+/* Where it waits for its next turn. */
+static void round_robin_place(struct round_robin *rr, struct round_robin_sender *s)
 {
-    struct round_robin *rr = state;
-    struct round_robin_sender *s = sender->data;
-
-    (void)now_ns;
     /* What was not used of rounds gone by is lost; what was used ahead is not forgotten. */
     if (s->round < rr->round || s->credit == 0) {
         s->round = s->round < rr->round ? rr->round : s->round + 1;
         s->credit = QUANTUM_BYTES;
     }
+    if (s->round >= rr->round + ROUNDS)
+        s->round = rr->round + ROUNDS - 1;
     list_push_back(&rr->rounds[s->round % ROUNDS], &s->link);
+}
+
+static void round_robin_ready(void *state, struct vfr_sender *sender, uint64_t now_ns)
+{
+    struct round_robin *rr = state;
+
+    (void)now_ns;
+    round_robin_place(rr, sender->data);
     rr->waiting++;
 }
 
@@ -92,12 +99,10 @@ static struct vfr_turn round_robin_next(void *state, uint64_t now_ns)
     return (struct vfr_turn){ s->sender, TURN_PACKETS, s->credit };
 }
 
-static void round_robin_sent(void *state, struct vfr_sender *sender, uint32_t packets, uint32_t bytes, uint64_t now_ns)
+static void round_robin_charge(struct round_robin_sender *s, uint64_t used)
 {
-    struct round_robin_sender *s = sender->data;
-    uint64_t used = bytes + (uint64_t)packets * PACKET_BYTES, over;
+    uint64_t over;
 
-    (void)state, (void)now_ns;
     if (used < s->credit) {
         s->credit -= used;
         return;
@@ -108,6 +113,20 @@ static void round_robin_sent(void *state, struct vfr_sender *sender, uint32_t pa
         over = (ROUNDS - 2) * QUANTUM_BYTES - 1;
     s->round += 1 + over / QUANTUM_BYTES;
     s->credit = QUANTUM_BYTES - over % QUANTUM_BYTES;
+}
+
+static void round_robin_sent(void *state, struct vfr_sender *sender, uint32_t packets, uint32_t bytes, uint64_t now_ns)
+{
+    struct round_robin *rr = state;
+    struct round_robin_sender *s = sender->data;
+    bool waits = !list_empty(&s->link); /* another CPU has seen more of it already: its place is a later one now */
+
+    (void)now_ns;
+    if (waits)
+        list_remove(&s->link);
+    round_robin_charge(s, bytes + (uint64_t)packets * PACKET_BYTES);
+    if (waits)
+        round_robin_place(rr, s);
 }
 
 const struct vfr_sched_ops vfr_round_robin = {

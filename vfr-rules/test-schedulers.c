@@ -39,6 +39,7 @@ struct run {
     uint32_t skipped[SENDERS]; /* turns of others since it waits */
     uint64_t bytes[SENDERS], packets[SENDERS];
     uint64_t hash, now;
+    bool early; /* more is seen of a sender before its turn is over */
 };
 
 static void run_open(struct run *run, const struct vfr_sched_ops *ops)
@@ -108,13 +109,15 @@ static uint32_t run_turn(struct run *run, const uint32_t *packet_bytes, bool mor
         packets++;
         bytes += packet_bytes[i];
     } while (packets < turn.packets && bytes < turn.bytes);
+    if (run->early && more)
+        run_ready(run, i);
     run->ops->sent(run->state, turn.sender, packets, bytes, run->now);
     run->packets[i] += packets;
     run->bytes[i] += bytes;
     run->hash = (run->hash ^ i ^ (uint64_t)bytes << 8) * 0x100000001b3ull;
     for (uint32_t j = 0; j < SENDERS; j++)
         run->skipped[j]++;
-    if (more)
+    if (more && !run->early)
         run_ready(run, i);
     return i;
 }
@@ -138,6 +141,7 @@ static uint64_t random_run(const struct vfr_sched_ops *ops, uint64_t with_seed)
         uint32_t i = (uint32_t)draw(SENDERS);
 
         run.now += draw(100000);
+        run.early = draw(2) == 0;
         switch (draw(12)) {
         case 0:
             if (!run.there[i])
@@ -156,6 +160,10 @@ static uint64_t random_run(const struct vfr_sched_ops *ops, uint64_t with_seed)
         case 5:
             if (run.there[i] && !run.waits[i])
                 run_ready(&run, i);
+            break;
+        case 6:
+            if (run.there[i] && draw(10) == 0) /* a turn that another module gave it */
+                ops->sent(run.state, &run.senders[i], 3, 70000, run.now);
             break;
         default: run_turn(&run, sizes, draw(4) != 0);
         }
@@ -226,8 +234,10 @@ START_TEST(round_robin_gives_equal_shares_of_the_wire)
         run_add(&run, i, 1 + i * 300);
         run_ready(&run, i);
     }
-    for (uint32_t n = 0; n < 100000; n++)
+    for (uint32_t n = 0; n < 100000; n++) {
+        run.early = n % 3 == 0;
         run_turn(&run, sizes, true);
+    }
     for (uint32_t i = 1; i < 4; i++)
         ck_assert_msg(near((double)(run.bytes[i] + 24 * run.packets[i]) / (run.bytes[0] + 24 * run.packets[0]), 1, 0.02), "%u", i);
     run_close(&run);
@@ -274,8 +284,10 @@ START_TEST(weighted_shares_by_weight)
     run_add(&run, 2, 1000);
     for (uint32_t i = 0; i < 3; i++)
         run_ready(&run, i);
-    for (uint32_t n = 0; n < 200000; n++)
+    for (uint32_t n = 0; n < 200000; n++) {
+        run.early = n % 3 == 0;
         run_turn(&run, sizes, true);
+    }
     one = (double)(run.bytes[0] + 24 * run.packets[0]);
     ck_assert(near((run.bytes[1] + 24 * run.packets[1]) / one, 2, 0.02));
     ck_assert(near((run.bytes[2] + 24 * run.packets[2]) / one, 10, 0.02));

@@ -25,6 +25,7 @@ struct weighted_sender {
     struct tree_node node;
     struct vfr_sender *sender;
     uint64_t start, end, order;
+    bool waits;
 };
 
 static bool weighted_before(const struct tree_node *a, const struct tree_node *b)
@@ -54,23 +55,29 @@ static void weighted_remove(void *state, struct vfr_sender *sender)
     (void)state, (void)sender;
 }
 
-static void weighted_ready(void *state, struct vfr_sender *sender, uint64_t now_ns)
+static void weighted_enter(struct weighted *w, struct weighted_sender *s)
 {
-    struct weighted *w = state;
-    struct weighted_sender *s = sender->data;
-
-    (void)now_ns;
     s->start = s->end > w->clock ? s->end : w->clock;
     s->order = w->order++;
+    s->waits = true;
     tree_insert(&w->waiting, &s->node, weighted_before);
+}
+
+static void weighted_leave(struct weighted *w, struct weighted_sender *s)
+{
+    s->waits = false;
+    tree_remove(&w->waiting, &s->node);
+}
+
+static void weighted_ready(void *state, struct vfr_sender *sender, uint64_t now_ns)
+{
+    (void)now_ns;
+    weighted_enter(state, sender->data);
 }
 
 static void weighted_unready(void *state, struct vfr_sender *sender)
 {
-    struct weighted *w = state;
-    struct weighted_sender *s = sender->data;
-
-    tree_remove(&w->waiting, &s->node);
+    weighted_leave(state, sender->data);
 }
 
 static struct vfr_turn weighted_next(void *state, uint64_t now_ns)
@@ -83,7 +90,7 @@ static struct vfr_turn weighted_next(void *state, uint64_t now_ns)
     if (first == NULL)
         return (struct vfr_turn){ NULL, 0, 0 };
     s = list_entry(first, struct weighted_sender, node);
-    tree_remove(&w->waiting, &s->node);
+    weighted_leave(w, s);
     if (s->start > w->clock)
         w->clock = s->start;
     return (struct vfr_turn){ s->sender, TURN_PACKETS, TURN_BYTES };
@@ -92,10 +99,16 @@ static struct vfr_turn weighted_next(void *state, uint64_t now_ns)
 static void weighted_sent(void *state, struct vfr_sender *sender, uint32_t packets, uint32_t bytes, uint64_t now_ns)
 {
     struct weighted_sender *s = sender->data;
+    struct weighted *w = state;
     uint32_t weight = sender->weight != 0 ? sender->weight : 1;
+    bool waits = s->waits; /* another CPU has seen more of it already: its place is a later one now */
 
-    (void)state, (void)now_ns;
+    (void)now_ns;
+    if (waits)
+        weighted_leave(w, s);
     s->end = s->start + (bytes + (uint64_t)packets * PACKET_BYTES) * SCALE / weight;
+    if (waits)
+        weighted_enter(w, s);
 }
 
 const struct vfr_sched_ops vfr_weighted = {

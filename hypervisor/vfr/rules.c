@@ -90,8 +90,11 @@ void rules_flow_find(struct vfr_generation *g, struct net_packet *packet, uint64
 
 void rules_flow_keep(struct vfr_generation *g, struct net_packet *packet, uint64_t now_ns)
 {
-    if (g->flows != NULL)
-        vfr_flows_keep(g->flows, &packet->view, packet->from->segment, now_ns);
+    if (g->flows == NULL)
+        return;
+    packet->view.to = packet->to != NULL ? &packet->to->iface : NULL; /* a flow from a card counts for the domain that it enters */
+    vfr_flows_keep(g->flows, &packet->view, packet->from->segment, now_ns);
+    packet->view.to = NULL;
 }
 
 void rules_flow_refuse(struct vfr_generation *g, struct net_packet *packet)
