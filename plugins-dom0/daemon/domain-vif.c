@@ -22,13 +22,19 @@ static bool have_vifs(struct domains *d, struct call *call)
     return d->s.vifs != NULL;
 }
 
+/* Unlike disks, Domain0 may have more than its own: one on a network without a wire, to route for it. */
+static bool may_have(struct call *call, const char *which, const struct domain *domain, const struct collet_domain_info *info)
+{
+    return info->domid == 0 || domain_there(call, which, domain, info);
+}
+
 void domains_op_vif_add(struct domains *d, struct call *call, const char *which, const struct definition_vif *wanted)
 {
     struct collet_domain_info info;
     struct vif_order order = {.vif = wanted};
     struct domain *domain;
 
-    if (!have_vifs(d, call) || domain_find(d, call, which, &domain, &info) != 0 || !domain_there(call, which, domain, &info) || !domain_hears(call, which, domain))
+    if (!have_vifs(d, call) || domain_find(d, call, which, &domain, &info) != 0 || !may_have(call, which, domain, &info) || !domain_hears(call, which, domain))
         return;
     order.domid = info.domid;
     order.domain = info.domid == 0 ? "Domain-0" : info.name;
@@ -40,7 +46,7 @@ void domains_op_vif_remove(struct domains *d, struct call *call, const char *whi
     struct collet_domain_info info;
     struct domain *domain;
 
-    if (have_vifs(d, call) && domain_find(d, call, which, &domain, &info) == 0 && domain_there(call, which, domain, &info) && (force || domain_hears(call, which, domain)))
+    if (have_vifs(d, call) && domain_find(d, call, which, &domain, &info) == 0 && may_have(call, which, domain, &info) && (force || domain_hears(call, which, domain)))
         vifs_op_remove(d->s.vifs, call, info.domid, name, force);
 }
 

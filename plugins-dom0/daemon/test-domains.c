@@ -676,6 +676,7 @@ static void setup(void)
     memset(&fake, 0, sizeof(fake));
     fake.next_domid = 0;
     memset(&disks, 0, sizeof(disks));
+    memset(&nets, 0, sizeof(nets));
     disks.found = true;
     strcpy(fake.active, "bvt");
     fake_add("Domain0", COLLET_DOMAIN_PRIVILEGED);
@@ -1163,6 +1164,58 @@ START_TEST(requests_about_disks)
 }
 END_TEST
 
+#define WITH_VIF(name) DEFINITION(name) "[vif 0]\nip = 10.0.2.16\n"
+
+START_TEST(a_domain_with_interfaces)
+{
+    create(WITH_VIF("web"));
+    ck_assert_msg(ok(last()), "%s", message(last()));
+    ck_assert(nets.count == 1 && nets.given[0] == 1);
+    shut_down("web", SHUTDOWN_reboot);
+    settle();
+    ck_assert_msg(nets.count == 1 && nets.given[0] == 2, "%u", nets.count); /* made again for the new one, and gone with the old one */
+    domains_change(domains, &(struct collet_change){.kind = COLLET_CHANGE_VIF_BROKEN});
+    ck_assert_uint_eq(nets.reconciled, 1);
+    daemon_kill();
+    daemon_start();
+    ck_assert_uint_eq(nets.count, 1);
+    domains_op_destroy(domains, new_call(), "web");
+    ck_assert(ok(last()));
+    ck_assert_uint_eq(nets.count, 0);
+    create(DEFINITION("web") "[vif 0]\nnetwork = nic9\n");
+    failed_with("EINVAL", "no such card");
+    nets.fail_add = EEXIST;
+    create(WITH_VIF("web"));
+    failed_with("EEXIST", "no interface");
+    ck_assert_uint_eq(nets.count, 0);
+    ck_assert_uint_eq(fake.count, 1);
+    ck_assert_uint_eq(state_files(), 0);
+}
+END_TEST
+
+START_TEST(requests_about_interfaces)
+{
+    struct definition_vif vif = {.name = "lan"};
+
+    create(DEFINITION("web"));
+    domains_op_vif_add(domains, new_call(), "web", &vif);
+    ck_assert(ok(last()));
+    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(last()->line, "result"), "domain")), "web");
+    domains_op_vif_add(domains, new_call(), "0", &vif);
+    ck_assert(ok(last())); /* Domain0 may have more than its own */
+    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(last()->line, "result"), "domain")), "Domain-0");
+    domains_op_vif_add(domains, new_call(), "wbe", &vif);
+    failed_with("ESRCH", "there is no such domain");
+    domains_op_vif_remove(domains, new_call(), "web", "lan", true);
+    failed_with("EPERM", "1 lan 1");
+    domains_op_vifs(domains, new_call(), NULL);
+    failed_with("EPERM", "-1");
+    shut_down("web", SHUTDOWN_poweroff);
+    domains_op_vifs(domains, new_call(), "web");
+    ck_assert(ok(last()));
+}
+END_TEST
+
 START_TEST(another_scheduler_takes_over)
 {
     create(DEFINITION("web"));
@@ -1385,6 +1438,8 @@ Suite *suite_domains(void)
     tcase_add_test(tcase, a_domain_with_disks);
     tcase_add_test(tcase, disks_that_cannot_be_made);
     tcase_add_test(tcase, requests_about_disks);
+    tcase_add_test(tcase, a_domain_with_interfaces);
+    tcase_add_test(tcase, requests_about_interfaces);
     tcase_add_test(tcase, the_world_for_plugins);
     tcase_add_test(tcase, killed_while_all_is_well);
     tcase_add_test(tcase, killed_and_much_happened);
