@@ -22,7 +22,6 @@
 #include <stdio.h>
 
 #define RULES_ERRORS_MAX 20u /* found in one go; then the rest is left unread */
-#define RULES_LINES_MAX  2000000u
 
 /* One piece of a rule set: a file, or text that somebody has. */
 struct rules_input {
