@@ -16,6 +16,7 @@
 
 enum {
     LEAF_RULES = 6,        /* not split any further */
+    LONG_LEAF = 32,        /* better any split than so many */
     ONE_TREE_RULES = 24,   /* a forest of so few is one tree */
     SUBSET_RULES = 12,     /* a subset of fewer goes with the rest */
     SAMPLE = 96,
@@ -389,7 +390,7 @@ static bool choose(struct builder *b, const struct item *item, struct choice *be
 {
     uint64_t all = item->count < SAMPLE ? item->count : SAMPLE;
 
-    best->score = all * all - all * all / 16; /* less gain is no gain */
+    best->score = item->count > LONG_LEAF ? all * all : all * all - all * all / 16; /* less gain is no gain, but for very long leaves */
     best->split = 0;
     for (unsigned int dim = 0; dim < VFR_DIMS; dim++) {
         if ((b->dims & 1u << dim) != 0 && item->box.low[dim] != item->box.high[dim])
