@@ -372,27 +372,37 @@ START_TEST(limit_source_knows_them_apart)
 }
 END_TEST
 
+static bool attempt(struct one *one, uint32_t source, unsigned int port, unsigned int flags, unsigned int state, uint64_t now)
+{
+    bool met;
+
+    frame_tcp4(&f, &frame_peer, source, 0x0a000210, 40000, port, 1, 0, flags, 0);
+    f.packet.state = (uint8_t)state;
+    met = one_run(one, now);
+    f.packet.state = VFR_STATE_NONE;
+    return met;
+}
+
 START_TEST(portscan_is_port_after_port)
 {
     struct one one;
 
     one_make(&one, kind("portscan"));
-    for (uint32_t n = 0; n < 1000; n++) { /* an ordinary client */
-        frame_tcp4(&f, &frame_peer, 0x0a000211, 0x0a000210, 1000 + n, 80 + n % 3, 1, 0, 2, 0);
-        CHECK(!one_run(&one, SECOND + n));
+    for (uint32_t n = 0; n < 1000; n++) { /* an ordinary client; a server's answers; what is left of old connections */
+        CHECK(!attempt(&one, 0x0a000211, 80 + n % 3, 2, VFR_STATE_NEW, SECOND + n));
+        CHECK(!attempt(&one, 0x0a000212, 1000 + n, 16, VFR_STATE_ESTABLISHED, SECOND + n));
+        CHECK(!attempt(&one, 0x0a000213, 1000 + n, 16, VFR_STATE_NEW, SECOND + n));
+        CHECK(!attempt(&one, 0x0a000213, 1000 + n, 20, VFR_STATE_INVALID, SECOND + n));
     }
     for (uint32_t port = 1; port <= 100; port++) {
-        frame_tcp4(&f, &frame_peer, 0x0a000299, 0x0a000210, 40000, port, 1, 0, 2, 0);
-        if (port < 15)
-            ck_assert(!one_run(&one, SECOND + port));
-        else if (port > 40)
-            ck_assert(one_run(&one, SECOND + port));
-        else
-            one_run(&one, SECOND + port);
+        bool met = attempt(&one, 0x0a000299, port, port % 2 != 0 ? 2 : 1, port % 2 != 0 ? VFR_STATE_NEW : VFR_STATE_INVALID, SECOND + port);
+
+        ck_assert(port < 15 ? !met : port <= 40 || met);
     }
-    ck_assert(one_run(&one, 10 * SECOND));  /* still scanning, for all it tries */
-    ck_assert(one_run(&one, 19 * SECOND));
-    ck_assert(!one_run(&one, 40 * SECOND)); /* quiet for long enough */
+    ck_assert(attempt(&one, 0x0a000299, 80, 2, VFR_STATE_NEW, 10 * SECOND)); /* still scanning, for all it tries */
+    ck_assert(attempt(&one, 0x0a000299, 80, 2, VFR_STATE_NEW, 19 * SECOND));
+    ck_assert(!attempt(&one, 0x0a000299, 80, 16, VFR_STATE_ESTABLISHED, 19 * SECOND));
+    ck_assert(!attempt(&one, 0x0a000299, 80, 2, VFR_STATE_NEW, 40 * SECOND)); /* quiet for long enough */
     one_end(&one);
 }
 END_TEST
