@@ -106,7 +106,9 @@ static int transmit(struct nic *nic, struct netdev_frame *frame)
     int rc = nic->dev->ops->transmit(nic->dev, frame);
 
     if (likely(rc == 0)) {
-        __atomic_fetch_add(&nic->in_flight, 1, __ATOMIC_RELAXED);
+        /* The time of a watch begins with the first frame: the card was idle before, however long. */
+        if (__atomic_fetch_add(&nic->in_flight, 1, __ATOMIC_RELAXED) == 0)
+            WRITE_ONCE(nic->watched_ns, 0);
         WRITE_ONCE(nic->kick, true);
     }
     return rc;
@@ -322,7 +324,7 @@ void netdev_room(struct netdev *dev)
 /* A card that has frames and sends none is started anew. */
 static void watch(struct nic *nic, uint64_t now_ns)
 {
-    if (likely(READ_ONCE(nic->in_flight) == 0 || nic->progress != nic->watched_progress)) {
+    if (likely(READ_ONCE(nic->in_flight) == 0 || nic->watched_ns == 0 || nic->progress != nic->watched_progress)) {
         nic->watched_progress = nic->progress;
         nic->watched_ns = now_ns;
         return;

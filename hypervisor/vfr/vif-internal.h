@@ -108,7 +108,7 @@ struct nic {
     bool kick;                /* atomic: frames have been given to it since the last kick */
     bool failed;
     uint64_t resets, progress; /* frames that were sent */
-    uint64_t watched_progress, watched_ns;
+    uint64_t watched_progress, watched_ns; /* watched_ns 0: its watch begins with the next look */
     struct spinlock lock;     /* pieces */
     struct nic_piece *pieces;
     uint16_t *free;
