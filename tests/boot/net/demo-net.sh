@@ -54,7 +54,7 @@ echo "refused as spoofed: $spoofed"
 [ "$spoofed" -ge 20 ] || wrong "20 lies are refused"
 part "guest asks for the page far too often, and then knocks at every door"
 guest guest 60 'peer knock 10.0.2.16 80 80 150' || wrong "flood"
-guest guest 60 'peer knock 10.0.2.16 1 60 1; wget -q -T 3 -O - http://10.0.2.16/ || echo "and it has no page either: it is known as a scanner"' || wrong "scan"
+guest guest 60 'peer knock 10.0.2.16 1 60 1; peer page 10.0.2.16 || echo "and it has no page either: it is known as a scanner"' || wrong "scan"
 host_turn page-by-rules
 printf '\n---- what was seen: network ----\n'
 say collet rules show

@@ -17,7 +17,7 @@ net_guest() {
 answers() { ping -c 1 -W 2 "$1" >/dev/null 2>&1; }
 guest_ping() { guest "$1" 15 "ping -c 3 -W 2 $2"; }
 # page ADDRESS: its web server's page, for Domain0.
-page() { timeout 8 wget -q -T 4 -O - "http://$1/name" 2>&1; }
+page() { timeout 8 peer page "$1"; }
 no_page() { ! page "$1"; }
 
 # vif_number VIF SECTION.FIELD of `collet vif show VIF --json`: .tx.packets, .rx.dropped.rule ...

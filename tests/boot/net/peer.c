@@ -10,6 +10,7 @@
  *   peer raw DEVICE udp SOURCE-MAC TARGET-MAC SOURCE-IP TARGET-IP      (both families)
  *   peer raw DEVICE na MAC IP6      a neighbour advertisement for that address, to all nodes
  *                                   a frame as a liar would send it, ten times
+ *   peer page HOST                   prints what its web server says to /name; waits for at most four seconds
  *   peer knock HOST FIRST LAST TIMES  begins a connection to each of these ports, so often, and says how many were open
  * Exit status 0: all went as it should; else a line says what did not.
  */
@@ -37,6 +38,7 @@
 #define WINDOW 16u
 #define SMALL 4000u /* larger ones come in fragments, and fill a socket's buffer soon */
 #define TIMEOUT_S 30
+#define PAGE_S 4
 #define RAW_COUNT 10
 
 struct order {
@@ -44,6 +46,7 @@ struct order {
 };
 
 static uint16_t port = PORT;
+static int patience_s = TIMEOUT_S;
 static uint64_t chunk[CHUNK / 8], wanted[CHUNK / 8];
 
 static _Noreturn void die(const char *format, ...)
@@ -87,7 +90,7 @@ static socklen_t address_of(const char *host, uint16_t number, struct sockaddr_s
 
 static int connected(const char *host, uint16_t number, int type)
 {
-    struct timeval patience = {.tv_sec = TIMEOUT_S};
+    struct timeval patience = {.tv_sec = patience_s};
     struct sockaddr_storage address;
     socklen_t bytes = address_of(host, number, &address);
     int fd = socket(address.ss_family, type, 0);
@@ -272,6 +275,22 @@ static void flood(const char *host, uint32_t seconds, uint32_t bytes)
     printf("peer: %llu datagrams sent\n", (unsigned long long)sent);
 }
 
+static void page(const char *host)
+{
+    static const char request[] = "GET /name HTTP/1.0\r\n\r\n";
+    ssize_t got;
+    int fd;
+
+    patience_s = PAGE_S;
+    fd = connected(host, 80, SOCK_STREAM);
+    if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) < 0)
+        die("send");
+    while ((got = recv(fd, chunk, sizeof(chunk), 0)) > 0)
+        fwrite(chunk, 1, (size_t)got, stdout);
+    if (got < 0)
+        die("the page");
+}
+
 /* Connections are begun, a few milliseconds apart, and given up: who answers has a port open. */
 static void knock(const char *host, uint32_t first, uint32_t last, uint32_t times)
 {
@@ -410,6 +429,8 @@ int main(int argc, char **argv)
         flood(argv[2], (uint32_t)strtoul(argv[3], NULL, 0), (uint32_t)strtoul(argv[4], NULL, 0));
     else if (strcmp(what, "knock") == 0 && argc == 6)
         knock(argv[2], (uint32_t)strtoul(argv[3], NULL, 0), (uint32_t)strtoul(argv[4], NULL, 0), (uint32_t)strtoul(argv[5], NULL, 0));
+    else if (strcmp(what, "page") == 0 && argc == 3)
+        page(argv[2]);
     else if (strcmp(what, "raw") == 0 && argc > 4)
         raw(argc - 2, argv + 2);
     else

@@ -6,7 +6,7 @@
 
 mkdir -p /etc/collet/plugins /etc/collet/firewall
 rm -f /etc/collet/plugins/blocklist.ini /etc/collet/plugins/ratelimit.ini /etc/collet/plugins/firewall.ini
-b_has_page_of_a() { guest_can b 15 'wget -q -T 4 -O - http://10.0.2.16/name'; }
+b_has_page_of_a() { guest_can b 15 'peer page 10.0.2.16'; }
 b_has_no_page_of_a() { ! b_has_page_of_a; }
 
 # ---- blocklist ----
@@ -53,7 +53,7 @@ check "Domain0 has no page of a" within 15 no_page 10.0.2.16
 check "b, a friend, has" b_has_page_of_a
 check "ping is open" answers 10.0.2.16
 check "b is not closed" says 'hello from b' page 10.0.2.17
-check "what a begins itself has its answers" says 'hello from b' guest a 20 'wget -q -T 5 -O - http://10.0.2.17/name'
+check "what a begins itself has its answers" says 'hello from b' guest a 20 'peer page 10.0.2.17'
 echo 'accept in on servers proto tcp to any port 80' >/etc/collet/firewall/servers.rules
 check "the rule file changes: Domain0 has a page" within 20 page 10.0.2.16
 echo 'acept in on servers' >/etc/collet/firewall/servers.rules
