@@ -666,9 +666,9 @@ static int make_rules(struct vfr_engine *e, uint32_t count)
         slots *= 2;
     e->id_mask = slots - 1;
     e->rule_count = count;
-    rc = vfr_vector_make(&e->texts, &e->memory, sizeof(struct vfr_set_rule), 13, count);
-    rc = rc != 0 ? rc : vfr_vector_make(&e->rules, &e->memory, sizeof(struct vfr_rule), 13, count);
-    rc = rc != 0 ? rc : vfr_vector_make(&e->counts, &e->memory, sizeof(struct vfr_count), 13, count + 1);
+    rc = vfr_vector_make(&e->texts, &e->memory, sizeof(struct vfr_set_rule), 12, count);
+    rc = rc != 0 ? rc : vfr_vector_make(&e->rules, &e->memory, sizeof(struct vfr_rule), 12, count);
+    rc = rc != 0 ? rc : vfr_vector_make(&e->counts, &e->memory, sizeof(struct vfr_count), 12, count + 1);
     return rc != 0 ? rc : vfr_vector_make(&e->ids, &e->memory, sizeof(uint32_t), 16, slots);
 }
 

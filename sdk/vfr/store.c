@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { PIECE_BYTES = 1 << 20, PIECE_HEAD = 64 };
+enum { PIECE_BYTES = 256 << 10, PIECE_FIRST_BYTES = 32 << 10, PIECE_HEAD = 96 }; /* all of a piece is a power of two: who gives it counts in pages so */
 
 void *vfr_arena_get(struct vfr_arena *arena, size_t bytes)
 {
@@ -25,17 +25,17 @@ void *vfr_arena_get(struct vfr_arena *arena, size_t bytes)
             return (uint8_t *)c + start;
         }
     }
-    /* Small at first: a set of ten rules takes no megabyte. */
-    uint64_t room = arena->bytes < PIECE_BYTES ? PIECE_BYTES / 16 : PIECE_BYTES;
+    /* Small at first: a set of ten rules takes little. */
+    uint64_t room = arena->bytes < PIECE_BYTES ? PIECE_FIRST_BYTES : PIECE_BYTES;
 
     if (room < bytes + PIECE_HEAD)
         room = bytes + PIECE_HEAD;
-    c = arena->memory->alloc(room + 32);
+    c = arena->memory->alloc(room);
     if (c == NULL)
         return NULL;
     c->next = arena->chunks;
-    c->room = room + 32;
-    start = PIECE_HEAD - ((uintptr_t)c & 31);
+    c->room = room;
+    start = 64 - ((uintptr_t)c & 31);
     c->used = start + bytes;
     arena->chunks = c;
     arena->bytes += room;
