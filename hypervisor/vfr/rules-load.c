@@ -21,6 +21,7 @@
 
 #define FLOWS_ROOM_FIRST (1u << 15)
 #define FLOWS_ROOM_MAX   (1u << 20)
+#define LOG_EACH_NS      (1000 * NS_PER_MS) /* Domain0 may try sets faster than that */
 #define COPY_BYTES       PAGE_SIZE /* between two moments to give way */
 
 static struct timer confirm_timer;
@@ -153,9 +154,10 @@ static uint64_t put_back(void)
     return rules_generation(rules_state.current);
 }
 
-/* Softirq. A load or a confirmation may have come first: then there is nothing to do, or not yet. */
+/* Softirq of the timer's CPU. A load or a confirmation may have come first: then there is nothing to do, or not yet. */
 static void confirm_expired(void *arg)
 {
+    static uint64_t logged_ns;
     uint64_t number = 0;
     bool expired;
 
@@ -167,7 +169,10 @@ static void confirm_expired(void *arg)
     spin_unlock(&rules_lock);
     if (!expired)
         return;
-    log_line(LOG_WARNING, "rules: not confirmed in time: generation %lu is in force again", number);
+    if (logged_ns == 0 || clock_now_ns() - logged_ns > LOG_EACH_NS) {
+        logged_ns = clock_now_ns();
+        log_line(LOG_WARNING, "rules: not confirmed in time: generation %lu is in force again", number);
+    }
     change_record(COLLET_CHANGE_RULES, NULL, number, "put back: not confirmed");
 }
 
