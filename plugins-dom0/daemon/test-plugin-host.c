@@ -40,6 +40,10 @@ static struct collet_plugin_vbd vbds[3];
 
 static struct {
     unsigned int disk_changes; /* calls of apply_disk that succeeded */
+    char rules[256], rules_of[32]; /* the last part of the network rules, and whose */
+    uint32_t rules_order;
+    unsigned int rules_changes; /* calls of apply_rules, with a text or without */
+    int rules_rc;
     struct collet_disk_value disk_last[2][8];
     unsigned int disk_count[2];
     unsigned int changes, values; /* calls of apply that succeeded, and what they set */
@@ -80,6 +84,17 @@ static int fake_apply(void *arg, const char *plugin, const char *module, struct 
     fake.changes++;
     fake.values += count;
     return 0;
+}
+
+static int fake_apply_rules(void *arg, const char *plugin, uint32_t order, const char *text, char *error, size_t error_bytes)
+{
+    (void)arg;
+    snprintf(fake.rules, sizeof(fake.rules), "%s", text != NULL ? text : "(none)");
+    snprintf(fake.rules_of, sizeof(fake.rules_of), "%s", plugin);
+    fake.rules_order = order;
+    fake.rules_changes++;
+    snprintf(error, error_bytes, "plugin %s:1:1: not today", plugin);
+    return fake.rules_rc;
 }
 
 static int fake_apply_disk(void *arg, const char *plugin, uint32_t disk, const char *module, struct collet_disk_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed,
@@ -135,7 +150,7 @@ static void start(void)
     chmod(folder, 0755);
     loop = loop_create();
     plugins = plugins_create(&(struct plugins_settings){.loop = loop,
-                                                        .daemon = {.world = fake_world, .apply = fake_apply, .apply_disk = fake_apply_disk, .log = fake_log},
+                                                        .daemon = {.world = fake_world, .apply = fake_apply, .apply_disk = fake_apply_disk, .apply_rules = fake_apply_rules, .log = fake_log},
                                                         .plugin_folder = folder,
                                                         .settings_folder = folder,
                                                         .worker = "build/dom0/lib/collet/plugin-worker",
@@ -493,6 +508,52 @@ START_TEST(names_and_files_that_are_not_there)
     provide("good");
     ck_assert_int_eq(load_file("good", "/nonexistent/x.ini").rc, -ENOENT);
     ck_assert_ptr_null(plugins_show_json(plugins, "nobody"));
+}
+END_TEST
+
+START_TEST(rules_of_the_network_are_handed_on)
+{
+    struct outcome o = {0};
+    char command[256];
+
+    snprintf(command, sizeof(command), "cp build/dom0/lib/collet/plugins/blocklist.so %s/ && chmod 755 %s/blocklist.so", folder, folder);
+    ck_assert_int_eq(system(command), 0);
+    settings("blocklist", "[list a]\nfile = /etc/a\ndirection = in\n");
+    fake.rules_rc = -EINVAL;
+    ck_assert_int_eq(load("blocklist").rc, 0);
+    UNTIL(fake.rules_changes == 1);
+    ck_assert_str_eq(fake.rules, "set blocklist-a file \"/etc/a\"\ndrop in from blocklist-a label \"blocklist a\"\n");
+    ck_assert_str_eq(fake.rules_of, "blocklist");
+    ck_assert_uint_eq(fake.rules_order, 10);
+    UNTIL(the("blocklist")->last_error != NULL);
+    assert_has(the("blocklist")->last_error, "plugin blocklist:1:1: not today");
+    ck_assert_int_eq(the("blocklist")->state, PLUGIN_RUNNING); /* the mistake is in a file */
+    fake.rules_rc = 0;
+    plugins_event(plugins, COLLET_PLUGIN_DOMAIN_CAME);
+    UNTIL(fake.rules_changes == 2 && the("blocklist")->last_error == NULL);
+    plugins_unload(plugins, "blocklist", outcome_done, &o);
+    UNTIL(o.done);
+    ck_assert_str_eq(fake.rules, "(none)");
+}
+END_TEST
+
+START_TEST(rules_of_a_plugin_that_has_no_business_with_them)
+{
+    provide("rules-other");
+    load("rules-other");
+    UNTIL(the("rules-other")->failures != 0);
+    assert_has(the("rules-other")->last_error, "it is not of kind COLLET_PLUGIN_NET");
+    ck_assert_uint_eq(fake.rules_changes, 0);
+}
+END_TEST
+
+START_TEST(rules_that_are_too_long)
+{
+    provide("rules-long");
+    load("rules-long");
+    UNTIL(the("rules-long")->failures != 0);
+    assert_has(the("rules-long")->last_error, "at most 1 MiB");
+    ck_assert_uint_eq(fake.rules_changes, 0);
 }
 END_TEST
 
@@ -993,6 +1054,9 @@ Suite *suite_plugin_host(void)
     tcase_add_test(t, reload_takes_new_settings_and_code);
     tcase_add_test(t, a_bad_reload_costs_nothing);
     tcase_add_test(t, unload_ends_the_worker);
+    tcase_add_test(t, rules_of_the_network_are_handed_on);
+    tcase_add_test(t, rules_of_a_plugin_that_has_no_business_with_them);
+    tcase_add_test(t, rules_that_are_too_long);
     tcase_add_test(t, a_hanging_worker_is_unloaded_too);
     tcase_add_test(t, destroy_tells_those_who_wait);
     tcase_add_test(t, a_worker_that_is_killed_is_replaced);
