@@ -7,8 +7,9 @@
  */
 #include "capture.h"
 
+#include "rules.h"
+
 #include <hv/vfr-ops.h>
-#include <vfr/ruleset.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -18,12 +19,8 @@
 #define COMMENT_BYTES 400
 
 struct generation {
-    uint64_t number;   /* 0: free */
-    uint8_t *set;      /* NULL: it is not known */
-    const uint8_t *rules; /* struct vfr_set_rule each */
-    uint32_t rule_count;
-    const char *text;
-    size_t text_bytes;
+    uint64_t number; /* 0: free */
+    struct rules_list list;
 };
 
 struct capture_rules {
@@ -48,41 +45,6 @@ static const char *const drop_sentences[COLLET_NET_DROPS] = {
 
 /* ---- Rules ---- */
 
-static uint64_t filled(uint64_t bytes)
-{
-    return (bytes + 7) & ~7ull;
-}
-
-/* Where rules and text of a set are; the hypervisor has checked it, but lengths are not believed all the same. */
-static void set_take(struct generation *g, uint8_t *set, size_t bytes)
-{
-    static const unsigned int entry[VFR_SET_RULES] = {
-        [VFR_SET_NAMES] = sizeof(struct vfr_set_name),
-        [VFR_SET_KINDS] = sizeof(struct vfr_set_name),
-        [VFR_SET_ADDRESS_SETS] = sizeof(struct vfr_set_addresses),
-        [VFR_SET_RANGES4] = sizeof(struct vfr_set_range4),
-        [VFR_SET_RANGES6] = sizeof(struct vfr_set_range6),
-        [VFR_SET_PORT_SETS] = sizeof(struct vfr_set_ports),
-        [VFR_SET_PORT_RANGES] = sizeof(struct vfr_set_port_range),
-    };
-    const struct vfr_set_header *h = (const void *)set;
-    uint64_t at = sizeof(*h), rules, text;
-
-    g->set = set;
-    if (bytes < sizeof(*h) || h->magic != VFR_SET_MAGIC || h->version != VFR_SET_VERSION || h->header_bytes != sizeof(*h))
-        return;
-    for (unsigned int s = 0; s < VFR_SET_RULES; s++)
-        at += filled((uint64_t)h->count[s] * entry[s]);
-    rules = (uint64_t)h->count[VFR_SET_RULES] * sizeof(struct vfr_set_rule);
-    text = filled(h->count[VFR_SET_TEXT]);
-    if (at > bytes || rules > bytes - at || text > bytes - at - rules)
-        return;
-    g->rules = set + at;
-    g->rule_count = h->count[VFR_SET_RULES];
-    g->text = (const char *)set + bytes - text;
-    g->text_bytes = h->count[VFR_SET_TEXT];
-}
-
 static struct generation *generation_find(struct capture_rules *rules, uint64_t number)
 {
     struct generation *g;
@@ -93,52 +55,25 @@ static struct generation *generation_find(struct capture_rules *rules, uint64_t 
         if (rules->generations[i].number == number)
             return &rules->generations[i];
     g = &rules->generations[rules->oldest++ % GENERATIONS];
-    free(g->set);
+    rules_list_free(&g->list);
     *g = (struct generation){ .number = number };
     if (rules->collet != NULL && collet_rules_read(rules->collet, number, &set, &bytes) == 0 && set != NULL)
-        set_take(g, set, bytes);
+        (void)rules_read(set, bytes, &g->list); /* else numbers must do */
+    free(set);
     return g;
-}
-
-/* The n-th line, counted from 1, without the blanks around it. */
-static const char *line_find(const struct generation *g, uint32_t n, int *length)
-{
-    const char *at = g->text, *end = g->text + g->text_bytes, *stop;
-
-    for (uint32_t i = 1; i < n && at != NULL && at < end; i++) {
-        at = memchr(at, '\n', (size_t)(end - at));
-        at = at != NULL ? at + 1 : NULL;
-    }
-    if (at == NULL || at >= end || n == 0)
-        return NULL;
-    stop = memchr(at, '\n', (size_t)(end - at));
-    if (stop == NULL)
-        stop = end;
-    while (at < stop && (*at == ' ' || *at == '\t'))
-        at++;
-    while (stop > at && (stop[-1] == ' ' || stop[-1] == '\t' || stop[-1] == '\r'))
-        stop--;
-    *length = stop - at < 200 ? (int)(stop - at) : 200;
-    return *length > 0 ? at : NULL;
 }
 
 static void say_rule(struct capture_rules *rules, const struct collet_capture_record *r, char *to, size_t room)
 {
-    struct generation *g = generation_find(rules, r->generation);
-    struct vfr_set_rule rule;
-    const char *line;
-    int length;
+    const struct generation *g = generation_find(rules, r->generation);
+    const struct rules_rule *rule = r->rule < g->list.count ? &g->list.rules[r->rule] : NULL;
 
-    if (r->rule >= g->rule_count) {
+    if (rule == NULL)
         snprintf(to, room, " by rule #%u of generation %" PRIu64, r->rule, r->generation);
-        return;
-    }
-    memcpy(&rule, g->rules + (size_t)r->rule * sizeof(rule), sizeof(rule));
-    line = line_find(g, rule.line, &length);
-    if (line != NULL)
-        snprintf(to, room, " by the rule in line %u of generation %" PRIu64 ": %.*s", rule.line, r->generation, length, line);
+    else if (rule->text == NULL)
+        snprintf(to, room, " by rule #%u (line %u) of generation %" PRIu64, r->rule, rule->line, r->generation);
     else
-        snprintf(to, room, " by rule #%u (line %u) of generation %" PRIu64, r->rule, rule.line, r->generation);
+        snprintf(to, room, " by %s:%u of generation %" PRIu64 ": %.200s", rule->file != NULL ? rule->file : "line", rule->line, r->generation, rule->text);
 }
 
 static const char *verdict_word(const struct collet_capture_record *r)
@@ -182,7 +117,7 @@ void capture_rules_free(struct capture_rules *rules)
     if (rules == NULL)
         return;
     for (unsigned int i = 0; i < GENERATIONS; i++)
-        free(rules->generations[i].set);
+        rules_list_free(&rules->generations[i].list);
     free(rules);
 }
 

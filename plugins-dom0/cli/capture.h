@@ -29,7 +29,7 @@ int capture_targets_check(struct cli *cli, const char *targets);
 struct capture_rules;
 struct capture_rules *capture_rules_new(struct collet *c);
 void capture_rules_free(struct capture_rules *rules);
-/* "dropped by the rule in line 12 of generation 3: drop in on web from any to any port 22". In a buffer of `rules`, until the next call. */
+/* "dropped by web.rules:12 of generation 3: drop in on web from any to any port 22". In a buffer of `rules`, until the next call. */
 const char *capture_comment(struct capture_rules *rules, const struct collet_capture_record *record);
 /* Complete a checksum that was left to the card. */
 void capture_sum_complete(const struct collet_capture_record *record, uint8_t *frame);

@@ -18,7 +18,7 @@
 
 static char path[64], command[512], output[16384];
 
-/* A set of two rules whose text is three lines. */
+/* A set of two rules, with a line of text for each: place, label, words. */
 static struct {
     struct vfr_set_header header;
     struct vfr_set_name name;
@@ -28,7 +28,7 @@ static struct {
 
 static void make_set(void)
 {
-    static const char text[] = "# web\n  drop in on web port 22\naccept out on web\n";
+    static const char text[] = "w:2\t\tdrop in on web port 22\nw:3\t\taccept out on web\n";
 
     memset(&set, 0, sizeof(set));
     set.header = (struct vfr_set_header){ .magic = VFR_SET_MAGIC, .version = VFR_SET_VERSION, .header_bytes = sizeof(set.header), .bytes = sizeof(set.header) + 64 + sizeof(set.rules) + 56 };
@@ -162,8 +162,8 @@ START_TEST(a_line_for_each_frame)
 {
     ck_assert_int_eq(run("capture web -c 3"), 0);
     ck_assert_str_eq(said, "22:13:21.000000 web.0 out 10.0.2.16:1025 > 10.0.2.2:80 TCP [P.], 74 bytes (accepted: no rules are loaded)\n"
-                           "22:13:21.000000 nic0 out 10.0.2.16:1025 > 10.0.2.2:80 TCP [P.], 74 bytes (accepted by the rule in line 3 of generation 3: accept out on web)\n"
-                           "22:13:21.000000 web.0 in  10.0.2.16 > 10.0.2.2 TCP, 74 bytes (dropped by the rule in line 2 of generation 3: drop in on web port 22)\n");
+                           "22:13:21.000000 nic0 out 10.0.2.16:1025 > 10.0.2.2:80 TCP [P.], 74 bytes (accepted by w:3 of generation 3: accept out on web)\n"
+                           "22:13:21.000000 web.0 in  10.0.2.16 > 10.0.2.2 TCP, 74 bytes (dropped by w:2 of generation 3: drop in on web port 22)\n");
     complained_of("3 frames captured of 1000 that passed by; 5 more were dropped");
     ck_assert_str_eq(fake_capture.open.targets, "web");
     ck_assert_uint_eq(fake_capture.open.flags, 0);
@@ -244,8 +244,8 @@ START_TEST(tshark_reads_interfaces_verdicts_and_nanoseconds)
                               "-e frame.drop_count -e frame.comment -r"))
         return;
     ck_assert_msg(strstr(output, "web.0\t1700000001.000000001\t0x00000002\t1\t74\t74\t\taccepted: no rules are loaded\n") != NULL, "%s", output);
-    ck_assert_msg(strstr(output, "nic0\t1700000001.000000002\t0x00000002\t1\t74\t74\t\taccepted by the rule in line 3 of generation 3: accept out on web\n") != NULL, "%s", output);
-    ck_assert_msg(strstr(output, "web.0\t1700000001.000000003\t0x00000001\t\t74\t40\t3\tdropped by the rule in line 2 of generation 3: drop in on web port 22\n") != NULL, "%s", output);
+    ck_assert_msg(strstr(output, "nic0\t1700000001.000000002\t0x00000002\t1\t74\t74\t\taccepted by w:3 of generation 3: accept out on web\n") != NULL, "%s", output);
+    ck_assert_msg(strstr(output, "web.0\t1700000001.000000003\t0x00000001\t\t74\t40\t3\tdropped by w:2 of generation 3: drop in on web port 22\n") != NULL, "%s", output);
 }
 END_TEST
 
@@ -375,6 +375,24 @@ START_TEST(every_reason_has_its_words)
 }
 END_TEST
 
+/* What the rule language compiles to: sets, ports, patterns before the text. */
+START_TEST(a_real_set_gives_its_lines)
+{
+    struct collet_capture_record r = { .rule = 1, .generation = 1, .action = VFR_DROP, .drop = COLLET_NET_DROP_RULE };
+    struct capture_rules *rules;
+    FILE *file = fopen(path, "we");
+
+    fputs("# of a test\nset servers { 10.0.2.16, 10.0.2.32/28, fec0::/64 }\naccept out on web proto tcp from any to servers port { 80, 8000-8080 }\n"
+          "drop in on a proto tcp from any to any port 80 label \"no-web\"\naccept in match 'icmp'\n", file);
+    fclose(file);
+    ck_assert_msg(run_to("rules load %s", path) == 0, "%s", complained);
+    rules = capture_rules_new((struct collet *)(void *)&set);
+    snprintf(command, sizeof(command), "dropped by %s:4 of generation 1: drop in on a proto tcp from any to any port 80 label \"no-web\"", path);
+    ck_assert_str_eq(capture_comment(rules, &r), command);
+    capture_rules_free(rules);
+}
+END_TEST
+
 /* A set that lies about its lengths is not read beyond its end. */
 START_TEST(a_damaged_set_gives_numbers)
 {
@@ -384,7 +402,7 @@ START_TEST(a_damaged_set_gives_numbers)
 
         fake_net.set_bytes -= bytes;
         rules = capture_rules_new((struct collet *)(void *)&set);
-        ck_assert_ptr_nonnull(strstr(capture_comment(rules, &r), bytes == 0 ? "line 3" : "generation 3"));
+        ck_assert_ptr_nonnull(strstr(capture_comment(rules, &r), bytes == 0 ? "w:3" : "generation 3"));
         capture_rules_free(rules);
         fake_net.set_bytes += bytes;
     }
@@ -413,6 +431,7 @@ Suite *suite_capture(void)
     tcase_add_test(t, seconds_end_a_capture_and_one_that_was_closed_tells);
     tcase_add_test(t, those_that_are_open_are_listed_and_ended);
     tcase_add_test(t, every_reason_has_its_words);
+    tcase_add_test(t, a_real_set_gives_its_lines);
     tcase_add_test(t, a_damaged_set_gives_numbers);
     return s;
 }
