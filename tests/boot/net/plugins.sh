@@ -5,6 +5,7 @@
 . /test/net-lib.sh
 
 mkdir -p /etc/collet/plugins /etc/collet/firewall
+c rules flush >/dev/null 2>&1 # of those by hand nothing must be left
 rm -f /etc/collet/plugins/blocklist.ini /etc/collet/plugins/ratelimit.ini /etc/collet/plugins/firewall.ini
 b_has_page_of_a() { guest_can b 15 'peer page 10.0.2.16'; }
 b_has_no_page_of_a() { ! b_has_page_of_a; }
