@@ -68,6 +68,7 @@ static bool answer_allowed(struct vfr_port *to, uint64_t now_ns)
 /* To whom the frame came from. */
 static void answer_send(struct passage *way, enum vfr_reject kind)
 {
+    static const struct vfr_verdict nobodys = {.action = VFR_CONTINUE, .rule = VFR_NO_RULE};
     uint8_t *frame = answers[this_cpu_id()];
     struct net_packet answer = {.from = way->packet->from, .segment_count = 1};
     struct net_segment segment = {.maddr = virt_to_maddr(frame)};
@@ -81,6 +82,8 @@ static void answer_send(struct passage *way, enum vfr_reject kind)
     answer.segments = &segment;
     answer.view = (struct vfr_packet){.header = frame, .header_bytes = min(segment.bytes, VFR_HEADER_MAX), .bytes = segment.bytes, .from = &answer.from->iface, .segments = 1};
     vfr_parse(&answer.view);
+    if (unlikely(READ_ONCE(captures_on)))
+        capture_packet(&answer, answer.from, port_is_nic(answer.from) ? VFR_TX : VFR_RX, &nobodys, rules_generation(way->rules), -1, way->now_ns);
     if (port_is_nic(answer.from))
         nic_send_copy(port_nic(answer.from), &answer);
     else

@@ -92,6 +92,10 @@ const char *capture_comment(struct capture_rules *rules, const struct collet_cap
         snprintf(to, COMMENT_BYTES, "dropped: %s", r->drop < COLLET_NET_DROPS && drop_sentences[r->drop] != NULL ? drop_sentences[r->drop] : "for an unknown reason");
         return to;
     }
+    if (r->drop == COLLET_CAPTURED_PASSED && r->action == VFR_CONTINUE) {
+        snprintf(to, COMMENT_BYTES, "sent by the router itself, because a frame was rejected");
+        return to;
+    }
     snprintf(to, COMMENT_BYTES, "%s", r->drop == COLLET_NET_DROP_RULE && r->action < VFR_DROP ? "dropped" : verdict_word(r));
     n = strlen(to);
     if (r->generation == 0)

@@ -365,6 +365,8 @@ START_TEST(every_reason_has_its_words)
     r.drop = COLLET_CAPTURED_PASSED;
     r.action = VFR_FORWARD;
     ck_assert_str_eq(capture_comment(rules, &r), "forwarded by rule #4 of generation 9");
+    r.action = VFR_CONTINUE;
+    ck_assert_str_eq(capture_comment(rules, &r), "sent by the router itself, because a frame was rejected");
     for (unsigned int drop = COLLET_NET_DROP_SPOOF; drop <= COLLET_NET_DROP_MEMORY; drop++) {
         r.drop = (uint8_t)drop;
         ck_assert_ptr_null(strstr(capture_comment(rules, &r), "unknown"));
