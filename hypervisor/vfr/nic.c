@@ -329,7 +329,8 @@ static void watch(struct nic *nic, uint64_t now_ns)
         nic->watched_ns = now_ns;
         return;
     }
-    if (now_ns - nic->watched_ns < STUCK_NS || nic->failed)
+    /* Another CPU may have looked with a later clock than this round's. */
+    if (now_ns < nic->watched_ns + STUCK_NS || nic->failed)
         return;
     nic->watched_ns = now_ns;
     nic->resets++;
