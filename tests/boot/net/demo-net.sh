@@ -27,6 +27,8 @@ host_turn page
 part "A rule file: read, checked, loaded in one step, for a minute unless somebody confirms it"
 cat >/tmp/web.rules <<'RULES'
 # What may come in to web.
+accept in on web arp
+accept in on web proto icmp6
 drop   in on web portscan 10                                 label "scans"
 accept in on web state established
 accept in on web proto tcp to any port 80 limit 20/s burst 40 label "pages"

@@ -22,7 +22,7 @@ rules 'reject in on a proto tcp from any to any port 80'
 check "load one that rejects" load
 rejected() { started=$(uptime_cs); ! page 10.0.2.16 && [ $(($(uptime_cs) - started)) -lt 300 ]; }
 check "the answer is no, at once" rejected
-rules 'accept in on a state established' 'accept in on a proto icmp' 'drop in on a'
+rules 'accept in on a arp' 'accept in on a state established' 'accept in on a proto icmp' 'drop in on a'
 check "load one that lets in what was asked for" load
 check "nobody comes in" no_page 10.0.2.16
 check "it goes out, and has answers" says 'hello from b' guest a 20 'peer page 10.0.2.17'
