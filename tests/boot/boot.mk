@@ -18,7 +18,7 @@ $(DISK_SWAPPER): tests/boot/disks/disk-swapper.c $(LIBCOLLET_SO) | check-deps
 DOMAINS_IMAGES := $(DOM0_KERNEL) $(DOM0_RAMDISK) $(JQ_OVERLAY) $(PLUGIN_BAD)
 DISKS_IMAGES := $(DOM0_KERNEL) $(DISKS_RAMDISK) $(ROOTFS) $(JQ_OVERLAY) $(DISK_SWAPPER) build/blk-sim
 NET_IMAGES := $(DOM0_KERNEL) $(DISKS_RAMDISK) $(NET_TOOLS) $(SSH_FOLDER)/key.cpio $(ROOTFS) $(JQ_OVERLAY) $(LIBCOLLET_A)
-test: hypervisor kernels $(DEBIAN_IMAGES) $(DOMAINS_IMAGES) $(DISKS_IMAGES) $(DRIVE) ##- unit tests, tiny kernels and Debian boots; ends with "N passed, N failed"
+test: hypervisor kernels $(DEBIAN_IMAGES) $(DOMAINS_IMAGES) $(DISKS_IMAGES) $(NET_IMAGES) $(DRIVE) ##- unit tests, tiny kernels and Debian boots; ends with "N passed, N failed"
 	@tests/boot/all.sh
 
 test-boot: hypervisor $(DEBIAN_IMAGES) $(DRIVE) ##- the Debian boots only (BOOTS="bvt2 shell grub")
