@@ -6,8 +6,9 @@ CHECK_FLAGS := -std=gnu11 -fsyntax-only -Wall -Wextra -Werror -D__XEN_INTERFACE_
 
 CONTROL_PAGE := docs/abi/control.md
 
-.PHONY: check check-headers check-modules check-fence check-docs check-control-page check-libcollet control-page check-spdx check-scripts fmt fmt-check tidy
-check: unit-tests check-headers check-modules check-plugins check-fence check-docs check-control-page check-libcollet check-spdx check-scripts ##- unit tests and checks of the source: seconds, host only
+.PHONY: check check-source check-headers check-modules check-fence check-docs check-control-page check-libcollet control-page check-spdx check-scripts fmt fmt-check tidy
+check: unit-tests check-source ##- unit tests and checks of the source: minutes, host only
+check-source: check-headers check-modules check-plugins check-fence check-docs check-control-page check-libcollet check-spdx check-scripts ##- checks of the source alone
 	@echo 'check: all fine'
 
 check-headers: check-deps $(HV_OFFSETS) ##- each header compiles alone
