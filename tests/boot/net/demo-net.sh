@@ -67,7 +67,7 @@ killall -INT collet
 sleep 3
 ls -l /tmp/all.pcapng /tmp/blocked.pcapng
 host_turn captures
-counted() { c rules show --json | jq -e --arg label "$1" "[.rules[] | select(.name == \$label) | .packets] | add > 0" >/dev/null || wrong "the rule \"$1\" has counted"; }
+counted() { c rules show --json | jq -e --arg name "$1" "[.rules[] | select(.name == \$name) | .packets] | add > 0" >/dev/null || wrong "the rule \"$1\" has counted"; }
 for label in scans pages "too many"; do
     counted "$label"
 done
