@@ -45,6 +45,7 @@ for kind in all blocked; do
     dropped=
     [ $kind = all ] || dropped=--dropped
     (timeout 200 collet capture web,guest $dropped -w /tmp/$kind.pcapng >/tmp/$kind.log 2>&1; echo $? >/tmp/$kind.status) &
+    within 15 test -e /tmp/$kind.pcapng || wrong "capture of $kind: $(cat /tmp/$kind.log)"
 done
 sleep 3
 
