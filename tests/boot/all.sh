@@ -33,7 +33,7 @@ suite() { # name, command...
     echo "== $name: $1 passed, $2 failed, $((SECONDS - started)) s"
 }
 
-suite unit "$make" --no-print-directory unit-tests
+suite unit "$make" --no-print-directory -j"$(nproc)" unit-tests
 suite kernels tests/boot/kernels/run-kernels.sh
 suite tap tests/boot/kernels/tap.sh
 suite debian tests/boot/debian/run.sh

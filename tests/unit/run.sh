@@ -1,14 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs unit test programs one by one and adds up what they say. A program that dies without a result counts as one failure. UNIT_TIMEOUT: seconds for each.
+# Runs unit test programs, as many at a time as there are processors (UNIT_JOBS), and adds up what they say. A program that dies without a result counts as one failure. UNIT_TIMEOUT: seconds for each.
 passed=0
 failed=0
 log=build/unit/log
 mkdir -p "$log"
+export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-300}" UNIT_TIMEOUT="${UNIT_TIMEOUT:-600}" UNIT_LOG="$log"
+name_of() { echo "$1" | sed 's|^build/unit/||; s|/|-|g'; }
 for program in "$@"; do
-    name=$(echo "$program" | sed 's|^build/unit/||; s|/|-|g')
-    CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-300} timeout "${UNIT_TIMEOUT:-600}" "$program" >"$log/$name" 2>&1
-    rc=$?
+    echo "$program $(name_of "$program")"
+    rm -f "$log/$(name_of "$program").status"
+done | xargs -P "${UNIT_JOBS:-$(nproc)}" -L 1 sh -c 'timeout "$UNIT_TIMEOUT" "$0" >"$UNIT_LOG/$1" 2>&1 </dev/null; echo $? >"$UNIT_LOG/$1.status"'
+for program in "$@"; do
+    name=$(name_of "$program")
+    rc=$(cat "$log/$name.status" 2>/dev/null || echo 126)
     line=$(sed -n 's/^unit: //p' "$log/$name" | tail -n 1)
     if [ -z "$line" ]; then
         echo "FAIL $program: ended with status $rc and no result; $log/$name:"
