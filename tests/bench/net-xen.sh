@@ -43,5 +43,9 @@ CFG
 guest b 17 bench.sink
 guest a 16 bench.peer=10.0.2.17
 ln -sf $xen/xenconsole /usr/bin/xenconsole
-$xen/xl create /bench/b.cfg
-$xen/xl create -c /bench/a.cfg
+# Both are made before one runs: with a guest at work, xl's unpacking of the second kernel has been seen to fail under emulation.
+$xen/xl create -p /bench/b.cfg
+$xen/xl create -p /bench/a.cfg
+$xen/xl unpause b
+$xen/xl unpause a
+$xen/xl console a

@@ -110,7 +110,7 @@ boot() { # system
     native)
         set -- -kernel "$debian/vmlinux" -append "console=ttyS0 mem=600M $words collet.nonet bench.address=10.0.2.16 collet.run=/bench/guest.sh" -initrd "$out/guest.cpio" ;;
     xen)
-        set -- -kernel "$out/xen" -append "console=com1 com1=115200,8n1 dom0_mem=900M bootscrub=0 noreboot=1" -initrd "$debian/vmlinux console=hvc0 $(echo "$words" | sed 's/,/,,/g') collet.nonet collet.run=/bench/xen.sh,$out/xen.cpio" ;;
+        set -- -kernel "$out/xen" -append "console=com1 com1=115200,8n1 dom0_mem=1500M bootscrub=0 noreboot=1" -initrd "$debian/vmlinux console=hvc0 $(echo "$words" | sed 's/,/,,/g') collet.nonet collet.run=/bench/xen.sh,$out/xen.cpio" ;;
     collet)
         set -- -kernel "${COLLET:-$build/collet}" -append "console=com1 dom0_mem=600M" -initrd "$debian/vmlinux console=hvc0 $(echo "$words" | sed 's/,/,,/g') collet.run=/bench/collet.sh,$out/collet.cpio" ;;
     *)
@@ -125,7 +125,7 @@ boot() { # system
         echo "forbid /Oops|BUG:|Call Trace|Kernel panic/ $system: no fault of a kernel"
     } >"$stage/script"
     # shellcheck disable=SC2086 # lists of words
-    "$build/tests/drive" -l "$out/$system.log" "$stage/script" -- qemu-system-x86_64 -accel tcg -icount shift=0,sleep=on -cpu "${CPU:-max,-smap,-erms,-fsrm}" -smp 1 -m "${MEM:-1700M}" -display none -serial stdio -monitor none -no-reboot \
+    "$build/tests/drive" -l "$out/$system.log" "$stage/script" -- qemu-system-x86_64 -accel tcg -icount shift=0,sleep=on -cpu "${CPU:-max,-smap,-erms,-fsrm}" -smp 1 -m "${MEM:-2200M}" -display none -serial stdio -monitor none -no-reboot \
         -plugin "$out/count-plugin.so,out=$out/$system.count" $network ${EXTRA_QEMU:-} "$@"
 }
 
