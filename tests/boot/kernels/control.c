@@ -27,7 +27,8 @@ static void raw_errors(void)
     expect("no-version", hypercall4(COLLET_HYPERCALL, COLLET_OP_MACHINE, &m, sizeof(m), 0), X_EPROTO);
     expect("version-high-bits", hypercall4(COLLET_HYPERCALL, COLLET_OP_MACHINE, &m, sizeof(m), 1ul << 32 | COLLET_CONTROL_VERSION), X_EPROTO);
     for (unsigned int op = 4; op < 100000; op += op < 200 ? 1 : 997)
-        if ((op < 16 || (op > 29 && op < 48) || (op > 53 && op < 64) || (op > 66 && op < 80) || (op > 88 && op < 96) || op > 102) && control_call(op, &m, sizeof(m)) != X_ENOSYS)
+        if ((op < 16 || (op > 29 && op < 48) || (op > 53 && op < 64) || (op > 66 && op < 80) || (op > 88 && op < 96) || (op > 102 && op < 112) || (op > 120 && op < 128) ||
+             (op > 135 && op < 144) || op > 146) && control_call(op, &m, sizeof(m)) != X_ENOSYS)
             check("no-such-operation", false);
     expect("operation-high-bits", hypercall4(COLLET_HYPERCALL, 1ul << 32 | COLLET_OP_MACHINE, &m, sizeof(m), COLLET_CONTROL_VERSION), X_ENOSYS);
     expect("operation-all-ones", hypercall4(COLLET_HYPERCALL, ~0ul, &m, sizeof(m), COLLET_CONTROL_VERSION), X_ENOSYS);
