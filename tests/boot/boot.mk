@@ -33,7 +33,7 @@ test-domains: hypervisor $(DOMAINS_IMAGES) $(DRIVE) ##- guests, schedulers, plug
 test-scale: hypervisor $(DOMAINS_IMAGES) $(DRIVE) ##- 100 tiny domains and 20 Debian kernels at once: needs 13 GiB
 	@tests/boot/domains/run.sh scale
 
-test-net: hypervisor $(NET_IMAGES) $(DRIVE) ##- the network: guests, the host, rules, captures, trouble (BOOTS="basic data host spoof rules capture trouble debian")
+test-net: hypervisor $(NET_IMAGES) $(DRIVE) ##- the network: guests, the host, rules, captures, trouble; make test runs basic of it (BOOTS="basic data host spoof rules capture trouble debian")
 	@tests/boot/net/run.sh $(BOOTS)
 
 test-disks: hypervisor $(DISKS_IMAGES) $(DRIVE) ##- disks of guests: Debian systems on their own, data, load, trouble (BOOTS="tools roots data load trouble errors native")
