@@ -464,7 +464,7 @@ Suite *suite_virtio_queue(void)
     Suite *s = suite_create("virtio-queue");
     TCase *t = tcase_create("queue");
 
-    tcase_set_timeout(t, 60);
+    tcase_set_timeout(t, 300);
     tcase_add_test(t, a_request_goes_round_in_queues_of_every_shape);
     tcase_add_test(t, queues_that_cannot_be_are_refused);
     tcase_add_test(t, a_full_queue_has_no_slot_and_takes_again_after_one_has_ended);
