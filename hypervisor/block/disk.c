@@ -367,7 +367,8 @@ static void end_piece(struct disk *disk, struct block_request *r, uint64_t now_n
     trace_disk(COLLET_TRACE_DISK_COMPLETE, disk, r, (now_ns - r->issue_ns) | (r->status != 0 ? 1ull << 63 : 0));
     if (unlikely(r->sched.op == BLKDEV_FLUSH))
         return;
-    disk->sectors_done[kind] += r->sched.sectors;
+    if (likely(r->status == 0))
+        disk->sectors_done[kind] += r->sched.sectors;
     if (disk_recorded(disk) && r->generation >= disk->recording->generation) {
         disk_record_piece(disk, COLLET_DISK_COMPLETE, r, 0, now_ns);
         s->completions++;

@@ -180,7 +180,6 @@ static int16_t check_discard(struct vbd *vbd, struct block_io *io, const blkif_r
     io->op = BLK_DISCARD;
     io->sector = request->sector_number;
     io->left = request->nr_sectors;
-    io->sectors = request->nr_sectors > UINT32_MAX ? UINT32_MAX : (uint32_t)request->nr_sectors; /* for the books */
     if (!(vbd->disk_flags & COLLET_DISK_CAN_DISCARD) || (request->flag & BLKIF_DISCARD_SECURE))
         return BLKIF_RSP_EOPNOTSUPP;
     if (!may_write(vbd) || request->nr_sectors == 0 || !in_range(vbd, io->sector, request->nr_sectors))
@@ -379,7 +378,6 @@ static void io_end(struct vbd *vbd, struct block_io *io)
     histogram_add(latency[COLLET_PHASE_QUEUE], io->took_ns, io->issue_ns);
     histogram_add(latency[COLLET_PHASE_DEVICE], io->issue_ns, io->piece.end_ns);
     vbd->requests[kind_of(io->op)]++;
-    vbd->sectors_done[kind_of(io->op)] += io->sectors;
     vbd->errors += io->failed;
     io_release_grants(io);
     answer_put(vbd, io->id, io->operation, io->failed ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
@@ -412,7 +410,10 @@ static void piece_done(struct block_request *piece, int status)
     struct disk *disk = NULL;
 
     spin_lock(&vbd->lock);
-    io->failed |= status != 0;
+    if (likely(status == 0))
+        vbd->sectors_done[kind_of(io->op)] += piece->sched.sectors; /* of a flush: none */
+    else
+        io->failed = true;
     if (io->issue_ns == 0)
         io->issue_ns = piece->issue_ns;
     if (io_go_on(io, now_ns)) {

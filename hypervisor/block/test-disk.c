@@ -81,7 +81,10 @@ START_TEST(neighbours_go_as_one_and_share_an_error)
     ask(1, BLK_READ, 2032, 8);
     drain();
     ck_assert_uint_eq(told_errors, 4);
-    ck_assert_uint_eq(info_now().errors, 1);
+    info = info_now();
+    ck_assert_uint_eq(info.errors, 1);
+    ck_assert_uint_eq(info.requests[COLLET_BLK_READ], 5);
+    ck_assert_uint_eq(info.sectors_done[COLLET_BLK_READ], 8); /* what failed was not done */
 }
 END_TEST
 

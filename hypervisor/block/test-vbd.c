@@ -655,9 +655,10 @@ END_TEST
 
 START_TEST(device_error_reaches_its_guest)
 {
+    uint32_t vbd = connected(0);
+    struct collet_vbd_info info;
     blkif_request_t *r;
 
-    (void)connected(0);
     disks[0].fails = true;
     r = ask(BLKIF_OP_READ, 0);
     segment(r, 1, 0, 7);
@@ -665,6 +666,13 @@ START_TEST(device_error_reaches_its_guest)
     r = ask(BLKIF_OP_READ, 400);
     segment(r, 1, 0, 7);
     ck_assert_int_eq(one(r), BLKIF_RSP_OKAY);
+    r = ask(BLKIF_OP_READ, 897); /* three sectors of disk 1, then disk 0 */
+    segment(r, 1, 0, 7);
+    ck_assert_int_eq(one(r), BLKIF_RSP_ERROR);
+    ck_assert_int_eq(vbd_info(vbd, UINT32_MAX, &info), 0);
+    ck_assert_uint_eq(info.requests[COLLET_BLK_READ], 3);
+    ck_assert_uint_eq(info.errors, 2);
+    ck_assert_uint_eq(info.sectors_done[COLLET_BLK_READ], 8 + 3); /* what was done */
 }
 END_TEST
 

@@ -35,7 +35,7 @@ struct block_io {
     uint64_t sector, left;   /* of the VBD: what is still to be done */
     uint64_t took_ns;        /* into the queue */
     uint64_t issue_ns;       /* of the first piece */
-    uint32_t sectors;
+    uint32_t sectors;        /* of its data */
     uint8_t operation;       /* as the ring had it */
     uint8_t op;              /* enum blk_op, or BLKDEV_FLUSH */
     uint8_t stage;           /* enum io_stage */

@@ -68,7 +68,7 @@ const struct cli_command cmd_disk_list = {
 
 static void print_counts(struct cli *cli, const struct collet_disk_info *d)
 {
-    struct table *t = table_new("Requests<|Ended>|Sectors>");
+    struct table *t = table_new("Requests<|Ended>|Sectors done>");
 
     for (int kind = 0; kind < COLLET_BLK_KINDS; kind++) {
         table_cell(t, "%s", disk_kind_name(kind));

@@ -113,7 +113,7 @@ static void print_limits(struct cli *cli, const struct collet_vbd_info *v)
 
 static void print_counts(struct cli *cli, const struct collet_vbd_info *v)
 {
-    struct table *t = table_new("Requests<|Ended>|Sectors>");
+    struct table *t = table_new("Requests<|Ended>|Sectors done>");
 
     for (int kind = 0; kind < COLLET_BLK_KINDS; kind++) {
         table_cell(t, "%s", disk_kind_name(kind));

@@ -504,7 +504,8 @@ struct collet_disk_info {
     char fault_names[COLLET_DISK_FAULTS][COLLET_NAME_MAX];
     uint64_t watchdog_ns;        /* a module may sit on a request so long */
     uint32_t queued, issued;     /* now */
-    uint64_t requests[COLLET_BLK_KINDS], sectors_done[COLLET_BLK_KINDS]; /* completed, without error or with */
+    uint64_t requests[COLLET_BLK_KINDS];     /* completed, without error or with */
+    uint64_t sectors_done[COLLET_BLK_KINDS]; /* without error only */
     uint64_t device_requests;    /* what these became after merging */
     uint64_t errors;             /* device requests that ended with an error */
     uint64_t timeouts, resets;
@@ -657,7 +658,8 @@ struct collet_vbd_info {
     uint64_t created_ns, connected_ns;
     uint64_t requests_per_s, bytes_per_s; /* limits */
     uint64_t throttled, throttled_ns;     /* how often, and how long, a limit held requests back */
-    uint64_t requests[COLLET_BLK_KINDS], sectors_done[COLLET_BLK_KINDS];
+    uint64_t requests[COLLET_BLK_KINDS];     /* completed, without error or with */
+    uint64_t sectors_done[COLLET_BLK_KINDS]; /* without error only: of a request that failed, the pieces before that */
     uint64_t refused;  /* answered with an error by the core: out of range, read-only, bad grants, bad segments */
     uint64_t errors;   /* answered with an error because the device had one */
     uint64_t notifies; /* events from the guest */
