@@ -22,6 +22,8 @@ fetch=$top/plugins-dom0/image/fetch-deb.sh
 words="bench=1 nokaslr quiet nopvspin"
 [ $# = 0 ] || words="$words bench.rows=$(echo "$*" | tr ' ' ',')"
 [ -z "${SYMBOLS:-}" ] || words="$words bench.symbols"
+# In a module's string QEMU takes a comma for the end; two stand for one.
+module_words=$(echo "$words" | sed 's/,/,,/g')
 mkdir -p "$out"
 stage=$(mktemp -d)
 image=$(mktemp -p /dev/shm collet-bench-disk.XXXXXX)
@@ -105,11 +107,11 @@ boot() { # system
     native)
         set -- -kernel "$debian/vmlinux" -append "console=ttyS0 mem=600M $words collet.run=/bench/guest.sh" -initrd "$out/guest.cpio" ;;
     xen)
-        set -- -kernel "$out/xen" -append "console=com1 com1=115200,8n1 dom0_mem=600M bootscrub=0 noreboot=1" -initrd "$debian/vmlinux console=hvc0 $words collet.run=/bench/xen.sh,$out/xen.cpio" ;;
+        set -- -kernel "$out/xen" -append "console=com1 com1=115200,8n1 dom0_mem=600M bootscrub=0 noreboot=1" -initrd "$debian/vmlinux console=hvc0 $module_words collet.run=/bench/xen.sh,$out/xen.cpio" ;;
     collet)
-        set -- -kernel "${COLLET:-$build/collet}" -append "console=com1 dom0_mem=600M" -initrd "$debian/vmlinux console=hvc0 $words collet.run=/bench/collet.sh,$out/collet.cpio" ;;
+        set -- -kernel "${COLLET:-$build/collet}" -append "console=com1 dom0_mem=600M" -initrd "$debian/vmlinux console=hvc0 $module_words collet.run=/bench/collet.sh,$out/collet.cpio" ;;
     collet-dom0)
-        set -- -kernel "${COLLET:-$build/collet}" -append "console=com1 dom0_mem=600M" -initrd "$debian/vmlinux console=hvc0 $words collet.run=/bench/guest.sh,$out/collet.cpio" ;;
+        set -- -kernel "${COLLET:-$build/collet}" -append "console=com1 dom0_mem=600M" -initrd "$debian/vmlinux console=hvc0 $module_words collet.run=/bench/guest.sh,$out/collet.cpio" ;;
     *)
         echo "disk.sh: no system $system" >&2
         exit 2

@@ -22,6 +22,7 @@ ip link set lo up
 ip addr add "$address/24" dev eth0
 ip link set eth0 up
 arp -s $nic 52:55:0a:00:02:fa
+ip route add default via $nic
 if [ -n "$sink" ]; then
     iperf3 -s -D >/dev/null 2>&1
     echo "net: sink"

@@ -7,7 +7,7 @@
  *   net obey NIC-ADDRESS PEER          measure what orders say, until one says "end"
  *   net order HOST WORDS               such an order, "ROW SUFFIX"; returns when it is done
  *
- * Rows: udp-64-nic, udp-1400-nic: datagrams of one flow to the card; udp-64-new: each of another flow; udp-64-guest, udp-1400-guest: to the peer, which tells every 64th that they came; tcp-stream: bytes to
+ * Rows: udp-64-nic, udp-1400-nic: datagrams of one flow to the card; udp-64-new: each of another flow, to the addresses and ports of /bench/targets; udp-64-guest, udp-1400-guest: to the peer, which tells every 64th that they came; tcp-stream: bytes to
  * the peer, its answer at the end included; tcp-rr, udp-rr: a byte there and one back; iperf-tcp, iperf-udp: bytes by iperf3, twice, the difference is free of its start and end.
  * Prints `batch ROW COUNT` for each, in the order of the counter's lines.  Script: net.sh.  Page: docs/performance.md.
  */
@@ -37,6 +37,8 @@
 #define CHUNK 65536u
 #define BATCHES 3
 #define PATIENCE_MS 10000
+#define DATAGRAMS 4096u /* a batch */
+#define TARGETS "/bench/targets" /* "ADDRESS PORT", at least DATAGRAMS different ones */
 
 #define BENCH_MARK(number) __asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00\n\t.long " #number ::: "memory")
 #define BEGIN() BENCH_MARK(0x314d4243)
@@ -140,22 +142,34 @@ static void to_card(uint32_t count, uint32_t bytes)
     drain(fd);
 }
 
+static struct sockaddr_in targets[DATAGRAMS];
+
+static void read_targets(void)
+{
+    FILE *file = fopen(TARGETS, "r");
+    char host[64];
+    uint16_t port;
+
+    for (uint32_t i = 0; i < DATAGRAMS; i++) {
+        if (file == NULL || fscanf(file, "%63s %hu", host, &port) != 2)
+            die(TARGETS);
+        targets[i].sin_family = AF_INET;
+        targets[i].sin_port = htons(port);
+        inet_pton(AF_INET, host, &targets[i].sin_addr);
+    }
+    fclose(file);
+}
+
+/* No target comes twice in a batch, and each batch has a port of its own at this end. */
 static void to_card_anew(uint32_t count, uint32_t bytes)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET};
-    static uint16_t port = 1000;
-    static int fd = -1;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
-    if (fd < 0)
-        fd = socket(AF_INET, SOCK_DGRAM, 0);
-    inet_pton(AF_INET, nic, &to.sin_addr);
-    for (uint32_t i = 0; i < count; i++) {
-        port = port < 60000 ? (uint16_t)(port + 1) : 1000;
-        to.sin_port = htons(port);
-        if (sendto(fd, buffer, bytes, 0, (struct sockaddr *)&to, sizeof(to)) != (ssize_t)bytes)
+    for (uint32_t i = 0; i < count; i++)
+        if (sendto(fd, buffer, bytes, 0, (struct sockaddr *)&targets[i], sizeof(targets[i])) != (ssize_t)bytes)
             die("send");
-    }
     drain(fd);
+    close(fd);
 }
 
 static void to_peer(uint32_t count, uint32_t bytes)
@@ -229,8 +243,8 @@ static const struct row {
     uint32_t count;
     bool twice; /* its start and end cost something: the difference of two runs counts */
 } rows[] = {
-    {"udp-64-nic", udp_64_nic, 4096, false},       {"udp-1400-nic", udp_1400_nic, 4096, false}, {"udp-64-new", udp_64_new, 4096, false},
-    {"udp-64-guest", udp_64_guest, 4096, false},   {"udp-1400-guest", udp_1400_guest, 4096, false}, {"tcp-stream", stream, 16u << 20, false},
+    {"udp-64-nic", udp_64_nic, DATAGRAMS, false},     {"udp-1400-nic", udp_1400_nic, DATAGRAMS, false},     {"udp-64-new", udp_64_new, DATAGRAMS, false},
+    {"udp-64-guest", udp_64_guest, DATAGRAMS, false}, {"udp-1400-guest", udp_1400_guest, DATAGRAMS, false}, {"tcp-stream", stream, 16u << 20, false},
     {"tcp-rr", tcp_rr, 1000, false},               {"udp-rr", udp_rr, 1000, false},
     {"iperf-tcp", iperf_tcp, 16u << 20, true},     {"iperf-udp", iperf_udp, 2u << 20, true},
 };
@@ -317,16 +331,17 @@ int main(int argc, char *argv[])
     }
     if (argc == 4 && strcmp(argv[1], "order") == 0)
         return order(argv[2], argv[3]);
+    if (argc < 3) {
+        printf("usage: see net.c\n");
+        return 2;
+    }
+    read_targets();
     if (argc == 4 && strcmp(argv[1], "obey") == 0) {
         nic = argv[2];
         peer = argv[3];
         obey();
         printf("net: done\n");
         return 0;
-    }
-    if (argc < 3) {
-        printf("usage: see net.c\n");
-        return 2;
     }
     nic = argv[1];
     peer = argv[2];

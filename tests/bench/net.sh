@@ -68,7 +68,19 @@ begin_archive() {
         find "$kernel/lib/modules" -name "$module.ko" -exec cp {} "$archive/bench/modules/" \;
     done
     from_package usr/bin/iperf3
+    cp "$stage/targets" "$archive/bench/targets"
 }
+
+# Rule sets shaped as ClassBench's, the same each time. All accept: each packet takes the whole way, whatever rule decides. First packets go where the rules of the largest point.
+for n in 0 1 10 100 1000 10000; do
+    "$build/vfr-cost" --print $n mixed 6 | sed 's/^drop/accept/' >"$stage/rules-$n"
+done
+awk 'match($0, / to [0-9.]+\/[0-9]+( port [0-9]+)?/) {
+    split(substr($0, RSTART, RLENGTH), word, " ")
+    sub(/\/.*/, "", word[2])
+    port = word[4] != "" ? word[4] : 1024 + NR % 60000
+    if (word[2] + 0 < 224 && word[2] !~ /^(0|10|127)\./ && !seen[word[2], port]++) print word[2], port
+}' "$stage/rules-10000" >"$stage/targets"
 
 begin_archive guest
 "$pack" "$stage/guest" "$stage/guest.cpio"
@@ -90,11 +102,7 @@ cat "$debian/dom0.cpio" "$stage/xen.cpio" >"$out/xen.cpio"
 begin_archive collet
 cp "$out/guest.cpio" "$archive/bench/guest.cpio"
 cp "$here/net-collet.sh" "$archive/bench/collet.sh"
-for n in 0 1 10 100 1000 10000; do
-    # Shaped as ClassBench's, the same each time; what Domain0 orders passes whatever they say.
-    printf '%s\n' 'accept in on a from 10.0.2.15' 'accept out on a to 10.0.2.15' >"$archive/bench/rules-$n"
-    [ $n = 0 ] || "$build/vfr-cost" --print $n mixed 6 >>"$archive/bench/rules-$n"
-done
+cp "$stage"/rules-* "$archive/bench/"
 "$pack" "$stage/collet" "$stage/collet.cpio"
 [ ! -e "$build/dom0.cpio" ] || cat "$build/dom0.cpio" "$stage/collet.cpio" >"$out/collet.cpio"
 gzip -dc "$("$fetch" "$packages" xen-hypervisor-4.17-amd64)"/boot/xen-4.17-amd64.gz >"$out/xen"
