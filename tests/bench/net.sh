@@ -6,7 +6,7 @@
 #
 #   net.sh [ROW...]       environment: SYSTEMS="native xen collet", BUILD=build, LIMIT seconds; Collet knows the rows "rules" and "capture", too
 #
-# Leaves build/bench/net/<system>.rows (row, instructions a packet, byte or request, of which user, kernel, hypervisor), net.md. The machine has one processor and one virtio network card, whose frames go nowhere. How it
+# Leaves build/bench/net/<system>.rows (row, instructions a packet, byte or request, of which user, kernel, hypervisor), net.md with the limits and whether they are kept, two pictures (net-plot.sh). The machine has one processor and one virtio network card, whose frames go nowhere. How it
 # is counted: see disk.sh. The processor has no fast string instructions (ERMS): an emulator counts each byte of theirs as an instruction, and Linux would copy with them.
 set -eu
 
@@ -190,5 +190,26 @@ awk '
         print "|---|--:|--:|--:|--:|--:|"
         for (i = 1; i <= rows; i++) { r = order[i]; printf "| %s | %s | %s | %s | %s | %s |\n", r, value("native", r), value("xen", r), value("collet", r), ratio(r), part(r) }
     }' $(for system in native xen collet; do [ ! -s "$out/$system.rows" ] || echo "$out/$system.rows"; done) >"$out/net.md"
+
+# What is promised of them.
+for system in native xen collet; do
+    [ ! -s "$out/$system.rows" ] || sed "s/^/$system /" "$out/$system.rows"
+done | awk '
+    { all[$1, $2] = $3 }
+    function limit(name, is, most) { printf "| %s | %.1f %% | %.1f %% | %s |\n", name, 100 * is, 100 * most, is <= most ? "kept" : "MISSED" }
+    function gap(r) { if (("collet", r) in all && ("xen", r) in all && ("native", r) in all) limit(r ": what is added to native, of what Xen adds", (all["collet", r] - all["native", r]) / (all["xen", r] - all["native", r]), 1 / 3) }
+    function whole(r) { if (("collet", r) in all && ("xen", r) in all) limit(r ": of Xen'"'"'s whole", all["collet", r] / all["xen", r], 1 / 2) }
+    function pair(name, r, than, most) { if (("collet", r) in all && all["collet", than] > 0) limit(name, all["collet", r] / all["collet", than], most) }
+    END {
+        print "| limit | is | may be | |\n|---|--:|--:|---|"
+        gap("udp-64-nic"); gap("udp-1400-nic"); gap("udp-64-new")
+        whole("udp-64-guest"); whole("udp-1400-guest"); whole("tcp-stream"); whole("tcp-rr"); whole("udp-rr"); whole("iperf-tcp"); whole("iperf-udp")
+        pair("10,000 rules, of 10: later packets", "udp-64-nic@rules-10000", "udp-64-nic@rules-10", 1.3)
+        pair("10,000 rules, of 10: first packets", "udp-64-new@rules-10000", "udp-64-new@rules-10", 1.3)
+        pair("capture that matches nothing, 64 bytes", "udp-64-nic@capture", "udp-64-nic", 1.05)
+        pair("capture that matches nothing, 1400 bytes", "udp-1400-nic@capture", "udp-1400-nic", 1.05)
+    }' >"$out/limits.md"
+{ echo; cat "$out/limits.md"; } >>"$out/net.md"
 cat "$out/net.md"
+! command -v gnuplot >/dev/null || "$here/net-plot.sh" "$out"
 exit $status
