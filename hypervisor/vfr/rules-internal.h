@@ -25,7 +25,7 @@ struct rule_set {
 struct vfr_generation {
     struct rule_set *set;    /* NULL: none is loaded */
     struct vfr_flows *flows; /* NULL: not tracked. `previous`: rules_lock */
-    struct vfr_binding bindings[PORTS_MAX]; /* rules_lock, and nobody judges for a port whose entry is written */
+    uint32_t place;          /* which of each port's bindings are this one's. There are never three sets at a time: the place that `current` does not have is free while one is loaded */
 };
 
 /* Lock: rules_lock for writing; who changes things may read without. */
@@ -35,6 +35,7 @@ struct rules_state {
     struct vfr_generation *retired;  /* the timer has put another in its place; a CPU may still be in it */
     struct vfr_generation *incoming; /* being made: ports that come meanwhile are bound in it too */
     struct vfr_port *ports[PORTS_MAX];
+    uint64_t ports_there[(PORTS_MAX + 63) / 64]; /* bits: which of them are not NULL; cards have the last slots, so that most are */
     uint64_t deadline_ns;
 };
 extern struct rules_state rules_state;

@@ -236,6 +236,7 @@ static int generation_make(struct rule_set *set, struct vfr_generation **made)
         return -ENOMEM;
     g->set = set;
     g->flows = wants_flows(set) ? flows_table : NULL;
+    g->place = 1 - rules_state.current->place; /* nobody's: no other is retired, or waits to be put back */
     spin_lock(&rules_lock);
     rules_state.incoming = g;
     spin_unlock(&rules_lock);

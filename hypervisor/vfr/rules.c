@@ -67,7 +67,7 @@ static void accept(struct vfr_verdict *verdict)
 void rules_judge(struct vfr_generation *g, struct net_packet *packet, unsigned int direction, uint64_t now_ns, struct vfr_verdict *verdict)
 {
     const struct vfr_port *port = direction == VFR_TX ? packet->from : packet->to;
-    const struct vfr_binding *binding = &g->bindings[port->slot];
+    const struct vfr_binding *binding = &port->bindings[g->place];
 
     if (!binding->any[direction])
         accept(verdict);
@@ -123,35 +123,45 @@ void rules_domain_gone(uint32_t domid)
 
 /* ---- Ports ---- */
 
-/* Lock: rules_lock. */
-static void port_bind(struct vfr_generation *g, const struct vfr_port *port)
+/* Lock: rules_lock; nobody judges for this port by this generation. */
+static void port_bind(const struct vfr_generation *g, struct vfr_port *port)
 {
     if (g != NULL && g->set != NULL)
-        vfr_engine_bind(g->set->engine, &port->iface, &g->bindings[port->slot]);
+        vfr_engine_bind(g->set->engine, &port->iface, &port->bindings[g->place]);
+    else if (g != NULL)
+        memset(&port->bindings[g->place], 0, sizeof(port->bindings[0]));
 }
 
 void rules_port_add(struct vfr_port *port)
 {
     spin_lock(&rules_lock);
     rules_state.ports[port->slot] = port;
+    rules_state.ports_there[port->slot / 64] |= 1ull << port->slot % 64;
     port_bind(rules_state.current, port);
     port_bind(rules_state.previous, port);
+    port_bind(rules_state.retired, port);
     port_bind(rules_state.incoming, port);
     spin_unlock(&rules_lock);
 }
 
-/* Its bindings stay: nobody looks at them, and who gets the slot next is bound anew. */
 void rules_port_remove(struct vfr_port *port)
 {
     spin_lock(&rules_lock);
-    if (rules_state.ports[port->slot] == port)
+    if (rules_state.ports[port->slot] == port) {
         rules_state.ports[port->slot] = NULL;
+        rules_state.ports_there[port->slot / 64] &= ~(1ull << port->slot % 64);
+    }
     spin_unlock(&rules_lock);
 }
 
 void rules_bind_all(struct vfr_generation *g)
 {
     for (uint32_t slot = 0; slot < PORTS_MAX; slot++) {
+        /* One that comes behind us is bound by who brings it. */
+        if ((READ_ONCE(rules_state.ports_there[slot / 64]) >> slot % 64) == 0) {
+            slot |= 63;
+            continue;
+        }
         spin_lock(&rules_lock);
         if (rules_state.ports[slot] != NULL)
             port_bind(g, rules_state.ports[slot]);

@@ -31,6 +31,7 @@ struct vfr_port {
     struct vfr_iface iface;
     uint64_t answers_since_ns; /* answers of reject to it: so many in this window. Without a lock: a bound, not a count */
     uint32_t answers;
+    struct vfr_binding bindings[2]; /* what of a set's is this port's, by struct vfr_generation's place: rules.c */
 };
 
 /* A packet on its way. On the stack, or in the sender's memory while a card has it. */

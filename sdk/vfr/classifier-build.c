@@ -24,9 +24,10 @@ enum {
     COPIES_FREE = 256,     /* and so many more in all */
     DEPTH_MAX = 60,
     SET_SMALL = 64,        /* ranges of a set that is told apart by */
-    WORK_SHIFT = 16,
+    WORK_SHIFT_FIRST = 9,  /* the work list's pieces: 2 KiB for a small set, which is to be loaded quickly ... */
+    WORK_SHIFT_MAX = 16,   /* ... and 256 KiB for a large one */
+    WORK_RULES_SHIFT = 1,  /* by rules: 128 entries for each, and 15 are the most that their copies take */
 };
-#define WORK_MAX  (VFR_VECTOR_CHUNKS << WORK_SHIFT)
 #define MAC_MAX   0xffffffffffffull
 
 struct box {
@@ -43,9 +44,9 @@ struct builder {
     enum vfr_class class;
     uint32_t dims;          /* in which rules of this tree differ from all */
     struct vfr_vector work; /* uint32_t: lists of rules, a stack */
-    uint32_t work_room;
-    struct item *items;     /* DEPTH_MAX + 2: a stack */
-    uint32_t item_count;
+    uint32_t work_shift, work_room;
+    struct item *items;     /* a stack: one more for each box that is split on the way down */
+    uint32_t item_count, item_room;
     uint64_t *ends;         /* of 2 * SAMPLE */
     struct vfr_interval *sample;
     struct vfr_vector pairs, starts; /* rules of each group, one group behind the other; where each begins */
@@ -406,8 +407,8 @@ static int work_make(struct builder *b, uint32_t count)
     int rc = 0;
 
     if (count > b->work_room) {
-        b->work_room = (count + (1u << WORK_SHIFT) - 1) >> WORK_SHIFT << WORK_SHIFT;
-        rc = vfr_vector_make(&b->work, &b->engine->memory, sizeof(uint32_t), WORK_SHIFT, b->work_room);
+        b->work_room = (count + (1u << b->work_shift) - 1) >> b->work_shift << b->work_shift;
+        rc = vfr_vector_make(&b->work, &b->engine->memory, sizeof(uint32_t), b->work_shift, b->work_room);
     }
     return rc;
 }
@@ -508,7 +509,7 @@ static int build_item(struct builder *b)
     int rc = 1;
 
     vfr_engine_pause(b->engine);
-    if (item->count > LEAF_RULES && item->depth < DEPTH_MAX && item->first + 3 * item->count < WORK_MAX && choose(b, item, &choice))
+    if (item->count > LEAF_RULES && item->depth < DEPTH_MAX && b->item_count < b->item_room && item->first + 3 * item->count < VFR_VECTOR_CHUNKS << b->work_shift && choose(b, item, &choice))
         rc = split_item(b, &choice);
     if (rc == 1) {
         rc = make_leaf(b, item);
@@ -778,7 +779,10 @@ int vfr_classifier_build(struct vfr_engine *engine)
     if (b == NULL)
         return -ENOMEM;
     b->engine = engine;
-    b->items = m->alloc((DEPTH_MAX + 2) * sizeof(*b->items));
+    for (b->work_shift = WORK_SHIFT_FIRST; b->work_shift < WORK_SHIFT_MAX && engine->rule_count >> (b->work_shift - WORK_RULES_SHIFT) != 0;)
+        b->work_shift++;
+    b->item_room = engine->rule_count <= LEAF_RULES ? 1 : DEPTH_MAX + 2; /* no leaf of so few is split (of more only if they name an interface twice, which need not be quick) */
+    b->items = m->alloc(b->item_room * sizeof(*b->items));
     b->ends = m->alloc(2 * SAMPLE * sizeof(*b->ends));
     b->sample = m->alloc(SAMPLE * sizeof(*b->sample));
     rc = b->items == NULL || b->ends == NULL || b->sample == NULL ? -ENOMEM : 0;

@@ -18,6 +18,7 @@ struct vfr_arena {
     const struct vfr_memory *memory;
     struct vfr_chunk *chunks;
     uint64_t bytes;
+    uint64_t last; /* bytes of the last piece, but for one that had to be larger; 0: none yet */
 };
 #define VFR_ARENA_MAX 0x1f0000u
 /* Zeroed, aligned to 32 bytes if `bytes` is a multiple of 32, else to 8. NULL: no memory, or more than VFR_ARENA_MAX bytes. */

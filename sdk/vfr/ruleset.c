@@ -19,7 +19,8 @@ struct reader {
     struct vfr_load_error *error;
     struct vfr_set_header header;
     uint64_t at;      /* of the next byte to be taken */
-    uint8_t *buffer;  /* READ_BYTES */
+    uint8_t *buffer;
+    uint32_t room;    /* of it */
     uint32_t have, used;
     uint64_t ifaces_left, uses_left, values_left, data_left;
 };
@@ -70,7 +71,7 @@ static int take(struct reader *r, void *to, size_t bytes)
 
             if (left == 0)
                 return fail_set(r, "the rule set ends too early", NULL);
-            here = left < READ_BYTES ? (uint32_t)left : READ_BYTES;
+            here = left < r->room ? (uint32_t)left : r->room;
             rc = r->source->read(r->source->arg, r->at, r->buffer, here);
             if (rc != 0)
                 return rc;
@@ -579,27 +580,27 @@ static void compile_icmp(struct vfr_rule *c, const struct vfr_set_rule *s)
     }
 }
 
-static bool protocol_in(const struct vfr_set_rule *s, unsigned int protocol)
-{
-    bool in = (s->protocols[protocol >> 6] >> (protocol & 63) & 1) != 0;
-
-    return in != ((s->negated & VFR_FIELD_PROTOCOL) != 0);
-}
-
 static void compile_protocol(struct vfr_rule *c, const struct vfr_set_rule *s)
 {
     struct vfr_interval *to = &c->fast[VFR_DIM_PROTOCOL];
-    unsigned int low = 0, high = 255, in = 0;
+    const uint64_t flip = (s->negated & VFR_FIELD_PROTOCOL) != 0 ? UINT64_MAX : 0;
+    unsigned int low = 255, high = 0, in = 0;
 
     *to = (struct vfr_interval){0, VFR_KEY_NOT_IP};
     if ((s->fields & VFR_FIELD_PROTOCOL) == 0)
         return;
-    while (low < 255 && !protocol_in(s, low))
-        low++;
-    while (high > low && !protocol_in(s, high))
-        high--;
-    for (unsigned int i = low; i <= high; i++)
-        in += protocol_in(s, i);
+    for (unsigned int w = 0; w < 4; w++) {
+        uint64_t bits = s->protocols[w] ^ flip;
+
+        if (bits == 0)
+            continue;
+        low = low != 255 ? low : w * 64 + (unsigned int)__builtin_ctzll(bits);
+        high = w * 64 + 63 - (unsigned int)__builtin_clzll(bits);
+        for (; bits != 0; bits &= bits - 1)
+            in++;
+    }
+    if (in == 0)
+        high = low; /* none at all: the field itself will say so */
     *to = (struct vfr_interval){low, high - low};
     if (in != high - low + 1)
         c->slow |= VFR_FIELD_PROTOCOL;
@@ -906,10 +907,10 @@ static int (*const sections[VFR_SET_TEXT])(struct reader *r) = {
 
 int vfr_ruleset_read(struct vfr_engine *engine, const struct vfr_source *source, struct vfr_load_error *error)
 {
-    struct reader r = {.engine = engine, .source = source, .error = error};
+    struct reader r = {.engine = engine, .source = source, .error = error, .room = source->bytes < READ_BYTES ? (uint32_t)source->bytes + 1 : READ_BYTES};
     int rc;
 
-    r.buffer = engine->memory.alloc(READ_BYTES);
+    r.buffer = engine->memory.alloc(r.room);
     if (r.buffer == NULL)
         return -ENOMEM;
     rc = read_header(&r);

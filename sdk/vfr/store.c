@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { PIECE_BYTES = 256 << 10, PIECE_FIRST_BYTES = 32 << 10, PIECE_HEAD = 96 }; /* all of a piece is a power of two: who gives it counts in pages so */
+enum { PIECE_BYTES = 256 << 10, PIECE_FIRST_BYTES = 4 << 10, PIECE_HEAD = 96 }; /* all of a piece is a power of two: who gives it counts in pages so */
 
 void *vfr_arena_get(struct vfr_arena *arena, size_t bytes)
 {
@@ -25,9 +25,10 @@ void *vfr_arena_get(struct vfr_arena *arena, size_t bytes)
             return (uint8_t *)c + start;
         }
     }
-    /* Small at first: a set of ten rules takes little. */
-    uint64_t room = arena->bytes < PIECE_BYTES ? PIECE_FIRST_BYTES : PIECE_BYTES;
+    /* Small at first, and doubled: a set of ten rules takes little, and all of it is to be cleared. */
+    uint64_t room = arena->last == 0 ? PIECE_FIRST_BYTES : arena->last < PIECE_BYTES ? arena->last * 2 : PIECE_BYTES;
 
+    arena->last = room;
     if (room < bytes + PIECE_HEAD)
         room = bytes + PIECE_HEAD;
     c = arena->memory->alloc(room);
@@ -81,7 +82,7 @@ void vfr_vector_free(struct vfr_vector *vector, const struct vfr_memory *memory)
 {
     for (uint32_t i = 0; i < VFR_VECTOR_CHUNKS; i++) {
         if (vector->chunks[i] == NULL)
-            continue;
+            break; /* they come in order */
         memory->free(vector->chunks[i]);
         vector->chunks[i] = NULL;
     }
