@@ -204,7 +204,7 @@ int collet_rules_load(struct collet *c, const void *set, size_t bytes, struct co
     if (bytes > COLLET_RULES_BYTES_MAX)
         return collet_explain(c, COLLET_OP_RULES_LOAD, -E2BIG);
     if (bytes != 0) {
-        memory = collet_memory(c, bytes);
+        memory = bytes <= DATA_BYTES ? c->data : collet_memory(c, bytes); /* a small set waits for no new pages */
         if (memory == NULL)
             return collet_fail(c, -ENOMEM, "out of memory for a set of rules of %zu bytes", bytes);
         memcpy(memory, set, bytes);
@@ -213,7 +213,7 @@ int collet_rules_load(struct collet *c, const void *set, size_t bytes, struct co
     load->bytes = bytes;
     rc = collet_control(c, COLLET_OP_RULES_LOAD, load, sizeof(*load));
     load->buffer = 0;
-    if (memory != NULL)
+    if (memory != NULL && memory != c->data)
         collet_memory_free(c, memory, bytes);
     load->error_text[sizeof(load->error_text) - 1] = '\0';
     return rc == -EINVAL ? set_refused(c, load) : rc;
