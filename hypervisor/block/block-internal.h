@@ -45,6 +45,7 @@ struct block_request {
     uint64_t room_ns, decisions; /* of the disk, when it came */
     uint32_t slot;              /* place of its module data in the stream's */
     int status;
+    bool again;                  /* a reset of the device took it once: not a second time */
 };
 
 #define DISK_STREAM_REQUESTS 32u /* of one stream at a time: one more ends with -EIO at once */

@@ -83,7 +83,8 @@ struct disk {
     struct list_node queued, flushes; /* by serial, sched.link */
     struct list_node issued;          /* device requests, the oldest first; the first piece's sched.link */
     uint32_t queued_count, flush_count, issued_count, issued_pieces;
-    struct block_request *refused;    /* one of `issued` for which the device had no room */
+    struct disk_ended returned;       /* of `issued`, first pieces: the device had no room for it, or a reset took them; it gets these before anything else */
+    uint32_t returned_count;
     struct disk_ended ended;          /* outside of poll; told by disks_poll */
     struct list_node streams;         /* struct disk_stream, sched.link; administration lock too */
     struct list_node settings;        /* struct disk_setting; administration lock */
@@ -104,7 +105,7 @@ struct disk {
     char dropped[COLLET_NAME_MAX], dropped_why[COLLET_TEXT_MAX];
     uint64_t faults[DISK_FAULT_COUNT];
     uint64_t requests[COLLET_BLK_KINDS], sectors_done[COLLET_BLK_KINDS];
-    uint64_t device_requests, errors, timeouts, resets, seek_sectors, position, busy_ns, busy_since_ns;
+    uint64_t device_requests, errors, timeouts, resets, repeats, reset_ns, seek_sectors, position, busy_ns, busy_since_ns;
 
     struct block_request *bucket[DISK_BUCKETS]; /* what is queued, by address: so that a pointer from a module can be checked unread */
 };

@@ -124,20 +124,21 @@ static struct block_request *oldest_issued(struct disk *disk)
 static bool device_late(struct disk *disk, uint64_t now_ns)
 {
     struct block_request *oldest = oldest_issued(disk);
+    uint64_t since_ns = oldest == NULL ? now_ns : max(oldest->issue_ns, disk->reset_ns); /* what a reset took has as long again */
 
     disk->timing = false;
     if (disk->resetting || (oldest == NULL && disk->modelled == NULL))
         return false;
-    if (oldest != NULL && now_ns - oldest->issue_ns >= limit_ns())
+    if (oldest != NULL && now_ns - since_ns >= limit_ns())
         return true;
-    disk_timeout_arm(disk, oldest != NULL ? oldest->issue_ns : now_ns);
+    disk_timeout_arm(disk, since_ns);
     return false;
 }
 
 /* No lock held; disk->resetting keeps everybody else from the device. */
 static void reset_device(struct disk *disk)
 {
-    uint64_t flags, now_ns;
+    uint64_t flags, now_ns, repeats = disk->repeats;
     int rc;
 
     log_error("disk%u: no answer for %u ms; it is reset", disk->id, boot_options.disk_timeout_ms);
@@ -145,7 +146,9 @@ static void reset_device(struct disk *disk)
     flags = spin_lock_irqsave(&disk->lock);
     now_ns = disk_time(disk, clock_now_ns());
     disk->resetting = false;
+    disk->blocked = false;
     disk->resets++;
+    disk->reset_ns = now_ns;
     if (rc != 0) {
         disk->failed = true;
         disk_fail_queued(disk, now_ns);
@@ -155,6 +158,8 @@ static void reset_device(struct disk *disk)
     if (rc != 0)
         log_error("disk%u: it stays down; every request ends with an error", disk->id);
     disk_finish_done(disk);
+    if (disk->repeats != repeats)
+        log_info("disk%u: it is given %llu requests again", disk->id, (unsigned long long)(disk->repeats - repeats));
     disk_run(disk);
 }
 

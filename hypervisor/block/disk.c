@@ -180,6 +180,7 @@ void disk_submit(struct disk_stream *s, struct block_request *r, uint64_t now_ns
     r->sched.place = BLOCK_QUEUED;
     r->dev.more = NULL;
     r->model_ns = 0;
+    r->again = false;
     if (unlikely(hopeless(disk, s, r))) {
         r->sched.place = BLOCK_NOWHERE;
         r->status = -EIO;
@@ -283,16 +284,34 @@ static struct block_request *take_next(struct disk *disk, uint64_t now_ns)
 
 static void end_chain(struct disk *disk, struct block_request *first, uint64_t now_ns, struct disk_ended *told);
 
+static struct block_request *take_returned(struct disk *disk)
+{
+    struct block_request *first = disk->returned.first;
+
+    disk->returned.first = first->done_next;
+    if (first->done_next == NULL)
+        disk->returned.last = &disk->returned.first;
+    disk->returned_count--;
+    return first;
+}
+
+/* The device had no room for it: the next to be given. */
+static void put_back(struct disk *disk, struct block_request *first)
+{
+    first->done_next = disk->returned.first;
+    if (first->done_next == NULL)
+        disk->returned.last = &first->done_next;
+    disk->returned.first = first;
+    disk->returned_count++;
+    disk->blocked = true;
+}
+
 /* One for the device. False: it takes no more now. */
 static bool issue_one(struct disk *disk, uint64_t now_ns, bool *kick)
 {
-    struct block_request *first = disk->refused;
+    struct block_request *first = unlikely(disk->returned.first != NULL) ? take_returned(disk) : take_next(disk, now_ns);
     int rc;
 
-    if (unlikely(first != NULL))
-        disk->refused = NULL;
-    else
-        first = take_next(disk, now_ns);
     if (first == NULL)
         return false;
     rc = disk->dev->ops->submit(disk->dev, &first->dev);
@@ -301,8 +320,7 @@ static bool issue_one(struct disk *disk, uint64_t now_ns, bool *kick)
         return true;
     }
     if (rc == -ENOSPC) {
-        disk->refused = first;
-        disk->blocked = true;
+        put_back(disk, first);
         return false;
     }
     first->status = -EIO;
@@ -316,9 +334,9 @@ static bool issue_all(struct disk *disk, uint64_t now_ns)
 {
     bool kick = false;
 
-    if (unlikely(disk->resetting) || (unlikely(disk->blocked) && disk->issued_count > 1))
+    if (unlikely(disk->resetting) || (unlikely(disk->blocked) && disk->issued_count > disk->returned_count))
         return false;
-    for (uint32_t left = disk->depth; left != 0 && (disk->issued_count < disk->depth || disk->refused != NULL); left--)
+    for (uint32_t left = disk->depth; left != 0 && (disk->issued_count < disk->depth || disk->returned.first != NULL); left--)
         if (!issue_one(disk, now_ns, &kick))
             break;
     if (disk->issued_count != 0 && unlikely(!disk->timing))
@@ -334,7 +352,7 @@ void disk_run(struct disk *disk)
     bool kick;
 
     /* Whoever queues something runs the disk afterwards: a look without the lock is enough. */
-    if (READ_ONCE(disk->refused) == NULL &&
+    if (READ_ONCE(disk->returned.first) == NULL &&
         (READ_ONCE(disk->queued_count) + READ_ONCE(disk->flush_count) == 0 || READ_ONCE(disk->issued_count) >= READ_ONCE(disk->depth)))
         return;
     flags = spin_lock_irqsave(&disk->lock);
@@ -412,6 +430,25 @@ static void join_ended(struct disk *disk, struct disk_ended *told)
     disk_ended_init(&disk->ended);
 }
 
+/*
+ * A reset took it, and it may or may not have been done: the device gets it once more, as the same request. Its guest has no answer yet, so that a write which is done twice is no more than one that came late, and a
+ * flush does what it promises of all that was answered before. False: it has ended. Lock held.
+ */
+static bool give_again(struct disk *disk, struct block_request *first)
+{
+    if (first->status != -EAGAIN)
+        return false;
+    if (first->again || disk->failed) {
+        first->status = -EIO;
+        return false;
+    }
+    first->again = true;
+    disk->repeats++;
+    disk->returned_count++;
+    disk_ended_add(&disk->returned, first);
+    return true;
+}
+
 void disk_finish(struct disk *disk, struct disk_ended *batch, uint64_t now_ns)
 {
     struct disk_ended told;
@@ -424,6 +461,8 @@ void disk_finish(struct disk *disk, struct disk_ended *batch, uint64_t now_ns)
     now_ns = disk_time(disk, now_ns);
     for (struct block_request *r = batch->first; r != NULL; r = next) {
         next = r->done_next;
+        if (unlikely(r->status != 0) && give_again(disk, r))
+            continue;
         if (unlikely(r->model_ns != 0) && disk_model_keeps(disk, r, now_ns))
             continue;
         end_chain(disk, r, now_ns, &told);
@@ -526,10 +565,9 @@ void disk_cancel(struct disk_stream *s)
 
 void disk_fail_queued(struct disk *disk, uint64_t now_ns)
 {
-    if (disk->refused != NULL) {
-        struct block_request *first = disk->refused;
+    while (disk->returned.first != NULL) {
+        struct block_request *first = take_returned(disk);
 
-        disk->refused = NULL;
         first->status = -EIO;
         end_chain(disk, first, now_ns, &disk->ended);
     }
@@ -544,7 +582,7 @@ void blkdev_done(struct blkdev *dev, struct blkdev_request *request, int status)
     struct block_request *r = container_of(request, struct block_request, dev);
 
     (void)dev;
-    r->status = status == 0 ? 0 : -EIO;
+    r->status = status == 0 || status == -EAGAIN ? status : -EIO;
     disk_ended_add(&done_here[this_cpu_id()], r);
 }
 
@@ -565,6 +603,7 @@ static void disk_init(struct disk *disk, struct blkdev *dev, uint32_t id)
     list_init(&disk->streams);
     list_init(&disk->settings);
     disk_ended_init(&disk->ended);
+    disk_ended_init(&disk->returned);
     disk_watch_init(disk);
 }
 

@@ -27,7 +27,8 @@ struct fake_device {
     uint32_t count, capacity; /* capacity: beyond it, -ENOSPC */
     uint64_t service_ns, spread_ns;
     uint64_t bad_sector;      /* a request with it ends with an error */
-    bool hangs, gone;
+    bool hangs, gone, stays; /* stays: a reset does not help */
+    bool tells;              /* what is due is told by a reset */
     int reset_rc;
     uint64_t submits, kicks, resets, kicks_pending;
     struct timer interrupt;
@@ -110,7 +111,7 @@ static void fake_end(uint32_t at, int status)
 
     fake.inside[at] = fake.inside[--fake.count];
     fake.due_ns[at] = fake.due_ns[fake.count];
-    for (struct blkdev_request *r = request; r != NULL; r = r->more)
+    for (struct blkdev_request *r = request; r != NULL && status == 0; r = r->more)
         if (fake.bad_sector >= r->sector && fake.bad_sector - r->sector < r->sectors)
             status = -EIO;
     blkdev_done(&fake.dev, request, status);
@@ -138,9 +139,9 @@ static int fake_reset(struct blkdev *dev)
     (void)dev;
     fake.resets++;
     fake.gone = fake.reset_rc != 0;
-    fake.hangs = false;
+    fake.hangs = fake.stays;
     while (fake.count != 0)
-        fake_end(0, -EIO);
+        fake_end(0, fake.tells && fake.due_ns[0] <= host_now_ns ? 0 : -EAGAIN);
     return fake.reset_rc;
 }
 

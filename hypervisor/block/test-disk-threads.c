@@ -99,7 +99,7 @@ static int device_reset(struct blkdev *dev)
         ended[count++] = inside[--inside_count];
     spin_unlock(&device_lock);
     for (uint32_t i = 0; i < count; i++)
-        blkdev_done(dev, ended[i], -EIO);
+        blkdev_done(dev, ended[i], -EAGAIN);
     return 0;
 }
 

@@ -412,9 +412,33 @@ START_TEST(a_full_disk_says_so_and_a_reset_gives_all_back_once)
     ck_assert_int_eq(disk->ops->reset(disk), 0);
     for (i = 0; i < 128; i++) {
         ck_assert_uint_eq(ends[i], 1);
-        ck_assert_int_eq(status_of[i], -EIO);
+        ck_assert_int_eq(status_of[i], -EAGAIN);
     }
     ck_assert_uint_eq(ends[128], 0);
+    device.mute = false;
+    ck_assert_int_eq(do_request(request(1, BLK_READ, 0, 8)), 0);
+}
+END_TEST
+
+START_TEST(a_reset_tells_what_had_ended_before_it)
+{
+    uint32_t i;
+
+    begin(1u << 5, 1, 2);
+    virtio_blk_init();
+    for (i = 0; i < 40; i++)
+        ck_assert_int_eq(disk->ops->submit(disk, request(i, BLK_READ, i == 7 ? SECTORS : 0, 8)), 0);
+    disk->ops->kick(disk);
+    device_run();
+    device.mute = true;
+    for (; i < 60; i++)
+        ck_assert_int_eq(disk->ops->submit(disk, request(i, BLK_READ, 0, 8)), 0);
+    disk->ops->kick(disk);
+    ck_assert_int_eq(disk->ops->reset(disk), 0); /* nobody has polled */
+    for (i = 0; i < 60; i++) {
+        ck_assert_uint_eq(ends[i], 1);
+        ck_assert_int_eq(status_of[i], i == 7 ? -EIO : i < 40 ? 0 : -EAGAIN);
+    }
     device.mute = false;
     ck_assert_int_eq(do_request(request(1, BLK_READ, 0, 8)), 0);
 }
@@ -556,6 +580,7 @@ Suite *suite_virtio_blk(void)
     tcase_add_test(t, data_go_both_ways_alone_and_in_chains);
     tcase_add_test(t, errors_are_the_requests_own);
     tcase_add_test(t, a_full_disk_says_so_and_a_reset_gives_all_back_once);
+    tcase_add_test(t, a_reset_tells_what_had_ended_before_it);
     tcase_add_test(t, a_disk_that_does_not_come_back_stays_down);
     tcase_add_test(t, a_lying_disk_is_counted_and_can_be_reset);
     tcase_add_test(t, a_change_of_capacity_is_seen);

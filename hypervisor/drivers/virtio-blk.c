@@ -176,19 +176,26 @@ static void lies_count(struct virtio_disk *d)
     d->dev.lies = lies;
 }
 
+static void tell(struct virtio_disk *d, const struct virtio_ended *ended, uint32_t count)
+{
+    uint32_t i;
+
+    for (i = 0; i < count; i++)
+        blkdev_done(&d->dev, ended[i].owner, ended[i].answer == ANSWER_OK ? 0 : -EIO);
+}
+
 static bool virtio_blk_poll(struct blkdev *dev, uint32_t most)
 {
     struct virtio_disk *d = disk_of(dev);
     struct virtio_queue *q = own_queue(d);
     struct virtio_ended ended[TAKE_MOST];
-    uint32_t part, n, i;
+    uint32_t part, n;
     bool more;
 
     do {
         part = min(most, TAKE_MOST);
         more = virtio_queue_take(q, ended, part, &n);
-        for (i = 0; i < n; i++)
-            blkdev_done(dev, ended[i].owner, ended[i].answer == ANSWER_OK ? 0 : -EIO);
+        tell(d, ended, n);
         most -= part;
     } while (more && most != 0);
     if (unlikely(q->lies != 0))
@@ -231,42 +238,29 @@ static int device_start(struct virtio_disk *d)
     return rc;
 }
 
-/* The driver's words of a request: the one behind it in a list of those that are given back. */
-static void link_set(struct blkdev_request *r, struct blkdev_request *next)
+/* The device is reset or cut off the bus: its memory is nobody's but ours again. What it had ended before has ended so, the rest it will never end. */
+static void give_back(struct virtio_disk *d)
 {
-    memcpy(r->driver, &next, sizeof(next));
-}
-
-static struct blkdev_request *link_get(const struct blkdev_request *r)
-{
-    struct blkdev_request *next;
-
-    memcpy(&next, r->driver, sizeof(next));
-    return next;
-}
-
-static struct blkdev_request *abandon_all(struct virtio_disk *d)
-{
-    struct blkdev_request *list = NULL;
     struct virtio_ended ended[TAKE_MOST];
     uint32_t i, j, n;
+    bool more;
 
     for (i = 0; i < d->queue_count; i++) {
         do {
+            more = virtio_queue_drain(d->queues[i], ended, TAKE_MOST, &n);
+            tell(d, ended, n);
+        } while (more);
+        do {
             n = virtio_queue_abandon(d->queues[i], ended, TAKE_MOST);
-            for (j = 0; j < n; j++) {
-                link_set(ended[j].owner, list);
-                list = ended[j].owner;
-            }
+            for (j = 0; j < n; j++)
+                blkdev_done(&d->dev, ended[j].owner, -EAGAIN);
         } while (n == TAKE_MOST);
     }
-    return list;
 }
 
 static int virtio_blk_reset(struct blkdev *dev)
 {
     struct virtio_disk *d = disk_of(dev);
-    struct blkdev_request *list, *next;
     uint32_t i;
     int rc;
 
@@ -275,16 +269,12 @@ static int virtio_blk_reset(struct blkdev *dev)
     for (i = 0; i < d->queue_count; i++)
         virtio_queue_stop(d->queues[i]);
     rc = virtio_stop(&d->virtio);
-    list = abandon_all(d); /* reset or cut off the bus: its memory is nobody's but ours again */
+    give_back(d);
     if (rc == 0)
         rc = device_start(d);
     d->dead = rc != 0;
     lies_count(d);
     __atomic_store_n(&d->resetting, false, __ATOMIC_RELEASE);
-    for (; list != NULL; list = next) {
-        next = link_get(list);
-        blkdev_done(dev, list, -EIO);
-    }
     return rc;
 }
 

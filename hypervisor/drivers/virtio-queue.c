@@ -243,6 +243,16 @@ void virtio_queue_stop(struct virtio_queue *q)
     spin_unlock(&q->lock);
 }
 
+bool virtio_queue_drain(struct virtio_queue *q, struct virtio_ended *ended, uint32_t most, uint32_t *count)
+{
+    bool more;
+
+    spin_lock(&q->lock);
+    more = take_locked(q, ended, most, count);
+    spin_unlock(&q->lock);
+    return more;
+}
+
 uint32_t virtio_queue_abandon(struct virtio_queue *q, struct virtio_ended *ended, uint32_t most)
 {
     uint32_t slot, n = 0;

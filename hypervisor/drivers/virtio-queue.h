@@ -144,6 +144,8 @@ void virtio_queue_show(struct virtio_queue *q);
 bool virtio_queue_take(struct virtio_queue *q, struct virtio_ended *ended, uint32_t most, uint32_t *count);
 /* Nothing goes in or out any more, on any CPU, when this returns. */
 void virtio_queue_stop(struct virtio_queue *q);
+/* Of a queue that is stopped and whose device is reset: as virtio_queue_take, what the device had ended before, nobody has taken. Before virtio_queue_abandon. */
+bool must_check virtio_queue_drain(struct virtio_queue *q, struct virtio_ended *ended, uint32_t most, uint32_t *count);
 /* Of a queue that is stopped and whose device is reset: at most `most` owners of what was in it; fewer: that was all. */
 uint32_t virtio_queue_abandon(struct virtio_queue *q, struct virtio_ended *ended, uint32_t most);
 

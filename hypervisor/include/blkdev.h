@@ -27,9 +27,6 @@ struct blkdev_request {
     uint32_t segment_count;
     const struct blkdev_segment *segments;
     struct blkdev_request *more; /* goes on where this one ends, as one device request: its op and sector are not looked at. NULL: that is all */
-    /* The driver's, from submit to blkdev_done. */
-    uint64_t submitted_ns;
-    uint32_t driver[4];
 };
 
 struct blkdev;
@@ -46,8 +43,8 @@ struct blkdev_ops {
     /* In SOFTIRQ_BLOCK on the CPU where the interrupt came: calls blkdev_done for what has ended; at most `most`; true: there may be more. No lock of the core held. Safe on several CPUs at once. */
     bool (*poll)(struct blkdev *dev, uint32_t most);
     /*
-     * The device has not answered for long: stop it so that it touches no memory any more, call blkdev_done(-EIO) for all that it had, and bring it up again. 0, or -EIO: it stays down, submit fails from
-     * now on. Context: softirq, no lock; takes bounded time (at most some 100 ms).
+     * The device has not answered for long: stop it so that it touches no memory any more, call blkdev_done for all that it had, and bring it up again: with its own status for what it had ended before and
+     * poll has not seen, with -EAGAIN for the rest. 0, or -EIO: it stays down, submit fails from now on. Context: softirq, no lock; takes bounded time (at most some 100 ms).
      */
     int (*reset)(struct blkdev *dev);
 };
@@ -73,7 +70,7 @@ struct blkdev {
 
 /* Drivers: at boot, boot CPU, once per disk. 0 or -ENOMEM. The core may submit from then on. */
 int must_check blkdev_register(struct blkdev *dev);
-/* A request has ended: 0 or -EIO. Context: poll or reset, or inside submit's caller never. */
+/* A request has ended: 0 or -EIO; or a reset took it, -EAGAIN: whether it was done nobody knows. Context: poll or reset, or inside submit's caller never. */
 void blkdev_done(struct blkdev *dev, struct blkdev_request *request, int status);
 /* The interrupt of a device has fired on this CPU: poll is wanted. Context: interrupt handler. */
 void blkdev_interrupt(struct blkdev *dev);
