@@ -191,6 +191,7 @@ static const struct {
     {COLLET_OP_RULES_LOAD, ESTALE, "other rules were loaded meanwhile"},
     {COLLET_OP_RULES_LOAD, E2BIG, "the set is longer than 64 MiB, or has more rules, names or addresses than fit"},
     {COLLET_OP_RULES_LOAD, EINVAL, "the set is damaged"},
+    {COLLET_OP_RULES_LOAD, ENOMEM, "the hypervisor has not enough memory for this set beside the one in force, which stays"},
     {COLLET_OP_RULES_CONFIRM, ESTALE, "that generation does not wait to be confirmed: it was confirmed, or put back when its time was over"},
     {COLLET_OP_RULES_READ, ESTALE, "other rules are in force now"},
     {COLLET_OP_RULES_COUNTERS, ESTALE, "other rules are in force now"},
