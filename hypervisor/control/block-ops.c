@@ -18,7 +18,7 @@
 #define RECORDS_AT_ONCE 512u /* one call gives at most so many out */
 #define RECORDS_CHUNK   64u  /* of disk_record_take */
 #define EXTENTS_CHUNK   128u
-#define END_PART_NS     (10u * 1000 * 1000) /* the caller's signals and timers wait no longer than that for a slow device */
+#define END_PART_NS     (200u * 1000) /* about a fast device's time for a request; longer than that the caller sleeps */
 #define VBD_FLAGS_IN    (COLLET_VBD_READ_ONLY | COLLET_VBD_SHARED | COLLET_VBD_RAW)
 
 _Static_assert((int)COLLET_PARAM_UINT == BLK_PARAM_UINT && (int)COLLET_PARAM_NS == BLK_PARAM_NS && (int)COLLET_PARAM_BOOL == BLK_PARAM_BOOL,

@@ -4,10 +4,13 @@
  * Contract: backend.h.
  */
 #include "backend-collet.h"
+#include "log.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define DESTROY_WAIT_MS 5000u /* for the last requests of a domain: a disk that works needs no longer */
 
 static int hypervisor(struct backend_collet *b, int rc)
 {
@@ -68,11 +71,26 @@ static int unpause(void *arg, uint32_t domid)
     return hypervisor(b, collet_domain_unpause(b->collet, domid));
 }
 
+static void destroyed_late(void *arg, int rc, const char *text)
+{
+    if (rc != 0 && rc != -ESRCH) /* which is another program's work */
+        log_error("domain %u is still not gone: %s", (unsigned int)(uintptr_t)arg, text);
+    else
+        log_note("domain %u is gone, now its devices have ended", (unsigned int)(uintptr_t)arg);
+}
+
+/* A device that does not answer may keep it for as long as its time limit: the daemon's other work does not wait for that. */
 static int destroy(void *arg, uint32_t domid)
 {
     struct backend_collet *b = arg;
 
-    return hypervisor(b, collet_domain_destroy(b->collet, domid));
+    int rc = collet_domain_destroy_within(b->collet, domid, DESTROY_WAIT_MS);
+
+    if (rc == -ETIMEDOUT && b->devices != NULL && device_link_end(b->devices, domid, collet_domain_destroy, destroyed_late, (void *)(uintptr_t)domid) == 0) {
+        log_warning("domain %u: a disk or a network card still has requests of it; its memory and its devices go when they have ended", domid);
+        return 0;
+    }
+    return hypervisor(b, rc);
 }
 
 static int rename_domain(void *arg, uint32_t domid, const char *name)

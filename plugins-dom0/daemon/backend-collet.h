@@ -4,6 +4,7 @@
 
 #include "backend.h"
 #include "builder.h"
+#include "device-link.h"
 #include "store.h"
 
 #include <collet/collet.h>
@@ -13,6 +14,7 @@ struct backend_collet {
     struct collet *collet;
     struct store *store; /* NULL: there is no xenstored; may be replaced at any time */
     struct builder *builder;
+    struct device_link *devices; /* NULL: none. Its threads end domains that take long */
     const char *sentence; /* of the last failure */
 };
 

@@ -417,6 +417,7 @@ static void watch_fired(void *arg, const char *token)
 static void devices_begin(struct daemon *d)
 {
     d->devices = device_link_create(d->loop, d->collet, watch_fired, d);
+    d->backend.devices = d->devices;
     if (d->devices != NULL && device_link_store_open(d->devices) != 0)
         log_error("disks and network interfaces: %s", device_link_error(d->devices));
 }

@@ -9,9 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define AGAIN_US 200 /* a device needs about so long for a request */
 #define RECORDS_AT_ONCE 512u /* as <collet/control.h> has it */
 
 static_assert(RECORDS_AT_ONCE * sizeof(struct collet_disk_record) <= DATA_BYTES, "what is read at once fits");
@@ -198,11 +196,14 @@ int collet_vbd_create(struct collet *c, struct collet_vbd_create *create, const 
 static int vbd_end(struct collet *c, enum collet_op op, uint32_t vbd)
 {
     struct collet_vbd_ref arg = {.vbd = vbd};
+    struct patience p;
     int rc;
 
-    while ((rc = collet_control(c, op, &arg, sizeof(arg))) == -EINTR)
-        usleep(AGAIN_US);
-    return rc;
+    patience_begin(&p, END_LIMIT_MS);
+    do
+        rc = collet_control(c, op, &arg, sizeof(arg));
+    while (patience_again(&p, rc));
+    return rc == -EINTR ? collet_fail(c, -ETIMEDOUT, "VBD %u: a disk still has requests of it after %u s; call again", vbd, END_LIMIT_MS / 1000) : rc;
 }
 
 int collet_vbd_destroy(struct collet *c, uint32_t vbd)

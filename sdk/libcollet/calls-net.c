@@ -11,9 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define AGAIN_US       200 /* a card needs about so long for a frame */
 #define FLOW_BYTES_MAX PAGE_BYTES
 
 static_assert(sizeof(struct vfr_flow_info) <= FLOW_BYTES_MAX, "an entry of a list");
@@ -78,11 +76,14 @@ int collet_vif_create(struct collet *c, struct collet_vif_create *create)
 static int vif_end(struct collet *c, enum collet_op op, uint32_t vif)
 {
     struct collet_vif_ref arg = {.vif = vif};
+    struct patience p;
     int rc;
 
-    while ((rc = collet_control(c, op, &arg, sizeof(arg))) == -EINTR)
-        usleep(AGAIN_US);
-    return rc;
+    patience_begin(&p, END_LIMIT_MS);
+    do
+        rc = collet_control(c, op, &arg, sizeof(arg));
+    while (patience_again(&p, rc));
+    return rc == -EINTR ? collet_fail(c, -ETIMEDOUT, "VIF %u: a network card still has requests of it after %u s; call again", vif, END_LIMIT_MS / 1000) : rc;
 }
 
 int collet_vif_destroy(struct collet *c, uint32_t vif)

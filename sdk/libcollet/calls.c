@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- The machine ---- */
@@ -252,14 +253,58 @@ int collet_domain_pause(struct collet *c, uint32_t domid)
     return domain_ref(c, COLLET_OP_DOMAIN_PAUSE, domid);
 }
 
-int collet_domain_destroy(struct collet *c, uint32_t domid)
+#define NAP_MIN_US 200u /* a device needs about so long for a request */
+#define NAP_MAX_US 10000u
+#define WORK_NS    2000000u /* a call that took so long has got on by itself, as one that gives back memory does */
+
+static uint64_t now_ns(void)
 {
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void patience_begin(struct patience *p, unsigned int limit_ms)
+{
+    p->called_ns = now_ns();
+    p->until_ns = p->called_ns + limit_ms * 1000000ull;
+    p->nap_us = NAP_MIN_US;
+}
+
+bool patience_again(struct patience *p, int rc)
+{
+    uint64_t now = now_ns();
+
+    if (rc != -EINTR || now >= p->until_ns)
+        return false;
+    if (now - p->called_ns >= WORK_NS) {
+        p->nap_us = NAP_MIN_US;
+    } else {
+        usleep(p->nap_us);
+        p->nap_us = p->nap_us * 5 / 4 < NAP_MAX_US ? p->nap_us * 5 / 4 : NAP_MAX_US;
+    }
+    p->called_ns = now_ns();
+    return true;
+}
+
+int collet_domain_destroy_within(struct collet *c, uint32_t domid, unsigned int limit_ms)
+{
+    struct patience p;
     int rc;
 
+    patience_begin(&p, limit_ms);
     do
         rc = domain_ref(c, COLLET_OP_DOMAIN_DESTROY, domid);
-    while (rc == -EINTR);
+    while (patience_again(&p, rc));
+    if (rc == -EINTR)
+        return collet_fail(c, -ETIMEDOUT, "domain %u: a disk or a network card still has requests of it after %u ms; it is dying, and to destroy it again goes on with that", domid, limit_ms);
     return rc;
+}
+
+int collet_domain_destroy(struct collet *c, uint32_t domid)
+{
+    return collet_domain_destroy_within(c, domid, END_LIMIT_MS);
 }
 
 bool name_set(char to[COLLET_NAME_MAX], const char *name)

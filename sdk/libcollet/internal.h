@@ -76,6 +76,16 @@ struct list {
 /* The whole list, in a new array for free(): number or -errno, then *entries is NULL. */
 int list_read(struct collet *c, const struct list *l, void **entries);
 uint32_t list_next_by_index(const void *last, uint32_t first, uint32_t count);
+/* For operations that answer -EINTR as long as a device has something: they are called again, with naps between that grow to 10 ms, until there is another answer or the time is over. */
+struct patience {
+    uint64_t until_ns, called_ns;
+    unsigned int nap_us;
+};
+/* Twice the hypervisor's limit for a disk (disk_timeout_ms), after which each request has ended in one way or another, and some. */
+#define END_LIMIT_MS 150000u
+void patience_begin(struct patience *p, unsigned int limit_ms);
+bool patience_again(struct patience *p, int rc);
+
 /* Address of c->data for an operation. */
 uint64_t data_address(const struct collet *c);
 /* False: too long. */

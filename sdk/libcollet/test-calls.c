@@ -175,6 +175,19 @@ START_TEST(destroy_goes_on_until_done)
 }
 END_TEST
 
+START_TEST(destroy_sleeps_between_calls_and_has_a_limit)
+{
+    domains_make(2);
+    f->destroy_pieces = UINT32_MAX;
+    ck_assert_int_eq(collet_domain_destroy_within(c, 1, 50), -ETIMEDOUT);
+    ck_assert_ptr_nonnull(strstr(collet_error(c), "destroy it again"));
+    ck_assert_uint_gt(f->calls[COLLET_OP_DOMAIN_DESTROY], 1);
+    ck_assert_uint_lt(f->calls[COLLET_OP_DOMAIN_DESTROY], 30); /* from 200 us on, a quarter longer each time */
+    f->destroy_pieces = 1;
+    ck_assert_int_eq(collet_domain_destroy(c, 1), 0);
+}
+END_TEST
+
 START_TEST(names_that_are_too_long_do_not_reach_the_hypervisor)
 {
     const char *name = "a-name-of-more-than-thirty-one-bytes";
@@ -292,6 +305,7 @@ Suite *suite_calls(void)
     tcase_add_test(t, info_of_one_domain);
     tcase_add_test(t, vcpus_are_listed);
     tcase_add_test(t, destroy_goes_on_until_done);
+    tcase_add_test(t, destroy_sleeps_between_calls_and_has_a_limit);
     tcase_add_test(t, names_that_are_too_long_do_not_reach_the_hypervisor);
     tcase_add_test(t, scheduler_values_name_the_bad_one);
     tcase_add_test(t, changes_come_through_the_descriptor);

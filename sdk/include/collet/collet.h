@@ -55,7 +55,9 @@ int collet_vcpus(struct collet *c, uint32_t domid, struct collet_vcpu_info **vcp
 int collet_domain_pages(struct collet *c, uint32_t domid, struct collet_domain_pages *pages);
 int collet_domain_unpause(struct collet *c, uint32_t domid);
 int collet_domain_pause(struct collet *c, uint32_t domid);
-int collet_domain_destroy(struct collet *c, uint32_t domid); /* repeats until done */
+/* Repeats until done, asleep between the calls while devices have requests of it. -ETIMEDOUT: they still have after 150 s, or limit_ms; it is dying then, and the next call goes on. */
+int collet_domain_destroy(struct collet *c, uint32_t domid);
+int collet_domain_destroy_within(struct collet *c, uint32_t domid, unsigned int limit_ms);
 int collet_domain_rename(struct collet *c, uint32_t domid, const char *name);
 int collet_domain_memory_max(struct collet *c, uint32_t domid, uint64_t frames);
 int collet_vcpu_affinity(struct collet *c, uint32_t domid, uint32_t vcpu, uint64_t affinity);
