@@ -3,8 +3,8 @@
 #
 # The network: Domain0, unmodified guests, the host beyond the card. Result lines: "ok - ..." and "not ok - ...".
 #
-#   run.sh [BOOT...]     basic data host spoof rules reload capture trouble plugins: one boot each (basic comes first in all of them); all: one boot for these but the last; debian: a Debian system on its own disk and
-#                        network. None named: all debian
+#   run.sh [BOOT...]     basic data host spoof rules reload large capture trouble plugins: one boot each (basic comes first in all of them); all: one boot for these but large and plugins; debian: a Debian system on its own disk and
+#                        network. None named: all large debian
 #
 # Environment: as domains/run.sh. The card is in QEMU's user network; ports of this host's loopback, from PORT on, lead to Domain0 and a guest. Consoles: build/tests/net-<boot>.log.
 set -eu
@@ -162,14 +162,14 @@ boot_debian() {
         -initrd "$build/debian/vmlinux $kernel_line nr_cpus=$cpus collet.run=/test/all.sh test.scripts=debian test.port=$((port + 4)),$work/dom0.cpio" || failed=1
 }
 
-[ $# != 0 ] || set -- all debian
+[ $# != 0 ] || set -- all large debian
 for name; do
     echo "# boot: net $name"
     started=$(date +%s)
     case $name in
     all) boot all basic+data+host+spoof+rules+reload+capture+trouble 700 ;;
     basic) boot basic basic 300 ;;
-    data | host | spoof | rules | reload | plugins | capture | trouble) boot "$name" "basic+$name" 400 ;;
+    data | host | spoof | rules | reload | large | plugins | capture | trouble) boot "$name" "basic+$name" 400 ;;
     debian) boot_debian ;;
     *) echo "run.sh: no boot $name" >&2 && exit 2 ;;
     esac
