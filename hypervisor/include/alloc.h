@@ -13,6 +13,8 @@
 /* 2^order frames, contiguous and naturally aligned, for the hypervisor, not zeroed. INVALID_MFN when there are none. */
 mfn_t must_check frames_alloc(unsigned int order);
 void frames_free(mfn_t mfn, unsigned int order);
+/* The same, for frames that no guest could map since they were taken: who takes them next has no TLB to flush. */
+void frames_free_unmapped(mfn_t mfn, unsigned int order);
 
 /* One zeroed frame in the direct map, or NULL. */
 void *must_check page_alloc(void);

@@ -111,19 +111,30 @@ mfn_t frames_alloc(unsigned int order)
     return MFN(n);
 }
 
-void frames_free(mfn_t mfn, unsigned int order)
+/* stamp: CPUs that have flushed later than that know nothing of these frames. */
+static void give_back(mfn_t mfn, unsigned int order, uint64_t stamp)
 {
     uint64_t i;
 
     for (i = 0; i < 1ull << order; i++) {
         frame_table[mfn.n + i].owner = NULL;
         frame_table[mfn.n + i].word = 0;
-        frame_table[mfn.n + i].stamp = READ_ONCE(tlb_flush_clock);
+        frame_table[mfn.n + i].stamp = stamp;
     }
     spin_lock(&alloc_lock);
     free_frames += 1ull << order;
     block_free(mfn.n, order);
     spin_unlock(&alloc_lock);
+}
+
+void frames_free(mfn_t mfn, unsigned int order)
+{
+    give_back(mfn, order, READ_ONCE(tlb_flush_clock));
+}
+
+void frames_free_unmapped(mfn_t mfn, unsigned int order)
+{
+    give_back(mfn, order, 0);
 }
 
 uint64_t frames_free_count(void)

@@ -97,7 +97,7 @@ void heap_free(void *ptr)
         return;
     class = frame_of(virt_to_mfn(ptr))->next;
     if (class & LARGE) {
-        frames_free(virt_to_mfn(ptr), class & ~LARGE);
+        frames_free_unmapped(virt_to_mfn(ptr), class & ~LARGE); /* what guests map are pages of page_alloc */
         return;
     }
     BUG_ON(class >= CLASS_COUNT);
