@@ -2,9 +2,9 @@
 /*
  * The debug walk: recompute every frame's counts from what refers to it, and compare.
  *
- * All domains are stopped outside of memory operations. References come from: ownership and pins (the frame's own flags), page-table entries, vCPU base
- * pointers, descriptor tables, registered vcpu_info pages, mappings of grants. Numbers are collected for a window of frames at a time, so memory need is fixed; every table is
- * walked once a window. Holds of backends (grant_hold) would show as differences; there are none while everything is stopped.
+ * All domains are stopped outside of memory operations, and then the other pCPUs between two softirqs: devices go on, but nobody hears of it, so what the block core and the router hold for them stays held. References
+ * come from: ownership and pins (the frame's own flags), page-table entries, vCPU base pointers, descriptor tables, registered vcpu_info pages, mappings of grants, and what these two hold (rings, data of requests and
+ * frames under way). Numbers are collected for a window of frames at a time, so memory need is fixed; every table is walked once a window.
  */
 #include "alloc.h"
 #include "block.h"
@@ -23,6 +23,7 @@
 #define QUIESCE_TRIES 1000
 #define QUIESCE_RUN_NS (200ull * 1000) /* between two tries, so that who is inside gets on */
 #define REPORT_MAX 10
+#define PARK_NS NS_PER_S /* for the other pCPUs to end what they are at */
 
 struct counts {
     uint32_t refs, types;
@@ -32,8 +33,12 @@ struct walk {
     struct counts *window;
     uint64_t first; /* frame number of window[0] */
     uint64_t frames; /* that window counts */
+    uint64_t held;   /* by backends, for rings and devices */
     unsigned int differences;
 };
+
+static bool park;            /* atomic */
+static uint32_t parked_count; /* atomic */
 
 static void count(struct walk *w, uint64_t mfn, bool typed)
 {
@@ -71,8 +76,16 @@ static void count_vcpu(struct walk *w, const struct vcpu *v)
         count(w, v->info_mfn.n, true);
 }
 
-static void count_hold(void *w, mfn_t mfn, bool write)
+static void count_mapping(void *w, mfn_t mfn, bool write)
 {
+    count(w, mfn.n, write);
+}
+
+static void count_hold(void *arg, mfn_t mfn, bool write)
+{
+    struct walk *w = arg;
+
+    w->held += w->first == 0;
     count(w, mfn.n, write);
 }
 
@@ -83,7 +96,7 @@ static void count_domain(struct walk *w, struct domain *d)
 
     for_each_vcpu(d, v)
         count_vcpu(w, v);
-    domain_grants_each_hold(d, count_hold, w);
+    domain_grants_each_hold(d, count_mapping, w);
     block_each_hold(d, count_hold, w);
     vfr_each_hold(d, count_hold, w);
     for (n = d->frame_list; n != FRAME_LIST_END; n = frame_table[n].next) {
@@ -182,6 +195,38 @@ static bool all_quiesce(void)
     return false;
 }
 
+/* SOFTIRQ_AUDIT on all pCPUs but the one that walks. */
+static void park_here(void)
+{
+    __atomic_fetch_add(&parked_count, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&park, __ATOMIC_SEQ_CST))
+        cpu_relax();
+    __atomic_fetch_sub(&parked_count, 1, __ATOMIC_SEQ_CST);
+}
+
+/* False: one of them did not come in time, and nothing can be said about frames that are held for devices. */
+static bool cpus_park(void)
+{
+    uint64_t until_ns = clock_now_ns() + PARK_NS;
+
+    softirq_register(SOFTIRQ_AUDIT, park_here);
+    while (__atomic_load_n(&parked_count, __ATOMIC_SEQ_CST) != 0) /* of the audit before */
+        cpu_relax();
+    __atomic_store_n(&park, true, __ATOMIC_SEQ_CST);
+    for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
+        if (cpu != this_cpu_id())
+            softirq_raise_on(cpu, SOFTIRQ_AUDIT);
+    while (__atomic_load_n(&parked_count, __ATOMIC_SEQ_CST) != cpu_count - 1)
+        if (clock_now_ns() > until_ns)
+            return false;
+    return true;
+}
+
+static void cpus_unpark(void)
+{
+    __atomic_store_n(&park, false, __ATOMIC_SEQ_CST);
+}
+
 static unsigned int walk_windows(struct walk *w, uint64_t *total)
 {
     struct domain *d;
@@ -222,6 +267,8 @@ unsigned int frames_audit(void)
         log_error("audit: the guests could not be stopped between memory operations");
         return 1;
     }
+    if (!cpus_park())
+        log_error("audit: a pCPU could not be stopped: frames of requests under way may be taken for differences");
     walk_windows(&w, &total);
     for (d = domain_list; d != NULL; d = d->next) {
         if (owned_on_list(d) != d->frame_count) {
@@ -234,9 +281,10 @@ unsigned int frames_audit(void)
         log_error("audit: the free lists and their count differ by %lu frames", (unsigned long)frames_free_audit());
         w.differences++;
     }
+    cpus_unpark();
     all_unpause();
     frames_free(buffer, order);
-    log_info("audit: %lu frames in use, %lu free, %u differences", (unsigned long)total, (unsigned long)frames_free_count(),
-             w.differences);
+    log_info("audit: %lu frames in use, %lu free, %lu held for rings and devices, %u differences", (unsigned long)total, (unsigned long)frames_free_count(),
+             (unsigned long)w.held, w.differences);
     return w.differences;
 }
