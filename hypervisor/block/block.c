@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Whose turn it is: VBDs with something in their rings wait in one line, and each in its turn gives a small batch to the disks below. Responses are shown once a round, so that a burst of completions
- * costs its guest one event. After "Xen and the Art of Virtualization" (SOSP 2003), section 3.3.5. Contract: block.h, vbd-internal.h.
+ * Whose turn it is: domains with something in their rings wait in one line, and each in its turn gives a small batch of one VBD to the disks below; its VBDs take turns at that, so that more of them are not more
+ * turns. Responses are shown once a round, so that a burst of completions costs its guest one event. After "Xen and the Art of Virtualization" (SOSP 2003), section 3.3.5.
+ * Contract: block.h, vbd-internal.h. Tests: test-block.c.
  */
 #include "vbd-internal.h"
 
@@ -10,14 +11,14 @@
 #include "time.h"
 #include "vcpu.h"
 
-#define BATCH 8u          /* requests of one VBD in its turn */
+#define BATCH 8u          /* requests in one turn */
 #define TURNS_MAX 16u     /* in one run of the softirq: then guests get the CPU for a moment */
 #define PAUSE_NS 50000u
 #define RUNS_MAX 8u           /* of the softirq without a break, while somebody else wants the CPU: then they get it for as long as that took */
 #define REST_MAX_NS NS_PER_MS
 
 static struct spinlock turn_lock = SPINLOCK_INIT; /* a leaf */
-static struct list_node turns = LIST_HEAD_INIT(turns), answers = LIST_HEAD_INIT(answers);
+static struct list_node lines = LIST_HEAD_INIT(lines), answers = LIST_HEAD_INIT(answers);
 static struct timer pause_timer[MAX_CPUS];
 static bool running[MAX_CPUS]; /* the softirq is at work on this CPU, and will look at both lists before it ends */
 
@@ -27,7 +28,30 @@ static struct {
     bool rests; /* until pause_timer fires: what is to be done waits */
 } breaks[MAX_CPUS];
 
-static void want(struct vbd *vbd, struct list_node *list, struct list_node *node, bool *in)
+/* turn_lock held. */
+static void line_enter(struct vbd *vbd)
+{
+    struct block_line *line = &vbd->domain->block_line;
+
+    if (unlikely(line->vbds.next == NULL))
+        list_init(&line->vbds);
+    if (list_empty(&line->vbds))
+        list_push_back(&lines, &line->link);
+    list_push_back(&line->vbds, &vbd->turn);
+}
+
+/* turn_lock held. */
+static void line_leave(struct vbd *vbd)
+{
+    struct block_line *line = &vbd->domain->block_line;
+
+    list_remove(&vbd->turn);
+    if (list_empty(&line->vbds))
+        list_remove(&line->link);
+}
+
+/* On one of the lists, as whose user it counts. */
+static inline void want(struct vbd *vbd, bool *in, bool turn)
 {
     bool added = false;
 
@@ -36,7 +60,10 @@ static void want(struct vbd *vbd, struct list_node *list, struct list_node *node
     spin_lock(&turn_lock);
     if (!*in) {
         *in = true;
-        list_push_back(list, node);
+        if (turn)
+            line_enter(vbd);
+        else
+            list_push_back(&answers, &vbd->answers);
         __atomic_fetch_add(&vbd->users, 1, __ATOMIC_RELAXED);
         added = true;
     }
@@ -47,12 +74,12 @@ static void want(struct vbd *vbd, struct list_node *list, struct list_node *node
 
 void block_want_turn(struct vbd *vbd)
 {
-    want(vbd, &turns, &vbd->turn, &vbd->in_turn);
+    want(vbd, &vbd->in_turn, true);
 }
 
 void block_want_answer(struct vbd *vbd)
 {
-    want(vbd, &answers, &vbd->answers, &vbd->in_answers);
+    want(vbd, &vbd->in_answers, false);
 }
 
 void block_forget(struct vbd *vbd)
@@ -60,7 +87,7 @@ void block_forget(struct vbd *vbd)
     spin_lock(&turn_lock);
     if (vbd->in_turn) {
         vbd->in_turn = false;
-        list_remove(&vbd->turn);
+        line_leave(vbd);
         __atomic_fetch_sub(&vbd->users, 1, __ATOMIC_RELEASE);
     }
     if (vbd->in_answers) {
@@ -71,17 +98,22 @@ void block_forget(struct vbd *vbd)
     spin_unlock(&turn_lock);
 }
 
-/* The first of a list, which stays its user: pair: users - 1. */
+/* The first VBD of the first domain, which goes to the end if it has more. It stays in use: pair: users - 1. */
 static struct vbd *next_turn(void)
 {
+    struct block_line *line;
     struct vbd *vbd = NULL;
 
-    if (list_empty(&turns))
+    if (list_empty(&lines))
         return NULL;
     spin_lock(&turn_lock);
-    if (!list_empty(&turns)) {
-        vbd = list_first_entry(&turns, struct vbd, turn);
+    if (!list_empty(&lines)) {
+        line = list_first_entry(&lines, struct block_line, link);
+        vbd = list_first_entry(&line->vbds, struct vbd, turn);
         list_remove(&vbd->turn);
+        list_remove(&line->link);
+        if (!list_empty(&line->vbds))
+            list_push_back(&lines, &line->link);
         WRITE_ONCE(vbd->in_turn, false);
     }
     spin_unlock(&turn_lock);
@@ -130,7 +162,7 @@ static bool take_turns(void)
             disk_run(vbd->streams[s].disk);
         __atomic_fetch_sub(&vbd->users, 1, __ATOMIC_RELEASE);
     }
-    return list_empty(&turns);
+    return list_empty(&lines);
 }
 
 /* A device that ends requests as fast as they are given to it, and a guest on another CPU that never lacks any, would have this CPU for themselves. */

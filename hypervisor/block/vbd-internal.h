@@ -65,7 +65,7 @@ struct vbd_ring {
 
 struct vbd {
     struct list_node link;     /* all, by id; vbds_lock */
-    struct list_node turn;     /* block.c: its turn will come; turn_lock */
+    struct list_node turn;     /* block.c: its turn will come, among its domain's; turn_lock */
     struct list_node answers;  /* block.c: responses to be shown; turn_lock */
     bool in_turn, in_answers;  /* turn_lock */
     uint32_t users;            /* atomic: somebody has a pointer to it without a lock */

@@ -6,7 +6,15 @@
 
 #include "types.h"
 
+#include <hv/list.h>
+
 struct domain;
+
+/* A domain in the line of turns, zeroed when it begins. block/block.c alone looks into it, under its lock. */
+struct block_line {
+    struct list_node link; /* all domains that have a VBD in line */
+    struct list_node vbds; /* those, in order */
+};
 
 /* Boot CPU, once, before the drivers look for devices. */
 void block_init(void);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "block.h"
 #include "event.h"
 #include "grant.h"
 #include "log.h"
@@ -46,6 +47,7 @@ struct domain {
     struct domain_events events;
     struct domain_grants grants;
     struct sched_domain sched; /* the core's part (hv/sched-ops.h) */
+    struct block_line block_line;
 
     uint32_t vm_assist; /* VMASST_TYPE_* bits */
     uint32_t vcpu_max;
