@@ -13,6 +13,8 @@
 #define TYPE_IPV4       0x0800u
 #define TYPE_ARP        0x0806u
 #define TYPE_IPV6       0x86ddu
+#define TYPE_VLAN       0x8100u
+#define TYPE_QINQ       0x88a8u
 #define ARP_BYTES       28u
 #define PROTOCOL_UDP    17u
 #define PROTOCOL_ICMPV6 58u
@@ -200,6 +202,8 @@ const char *vfr_spoof_reason(const struct vfr_packet *packet)
     case TYPE_IPV4: return ipv4_reason(packet);
     case TYPE_IPV6: return ipv6_reason(packet);
     case TYPE_ARP: return arp_reason(packet);
+    case TYPE_VLAN: /* after those that were followed: a receiver may follow more */
+    case TYPE_QINQ: return "VLAN tags that cannot be followed";
     default: return iface->address_count != 0 ? "neither ARP nor IPv4 nor IPv6" : NULL;
     }
 }

@@ -120,11 +120,20 @@ static bool quoted_key(const struct vfr_packet *packet, struct flow_key *key)
     return true;
 }
 
+/* An error goes to whoever sent what it quotes; else anybody's flow would let errors (redirects!) through to everybody. */
+static bool reports_to_sender(const struct vfr_packet *packet, const struct flow_key *quoted)
+{
+    struct flow_key outer;
+
+    set_addresses(&outer, packet->family, packet->source, packet->target);
+    return outer.ends[1].low == quoted->ends[0].low && outer.ends[1].high == quoted->ends[0].high;
+}
+
 static enum flow_kind icmp_key(const struct vfr_packet *packet, struct flow_key *key, bool *may_begin)
 {
     switch (icmp_role(packet->protocol, packet->icmp_type)) {
     case ICMP_LOCAL: return FLOW_UNTRACKED;
-    case ICMP_REPORTS: return quoted_key(packet, key) ? FLOW_ERROR : FLOW_INVALID;
+    case ICMP_REPORTS: return quoted_key(packet, key) && reports_to_sender(packet, key) ? FLOW_ERROR : FLOW_INVALID;
     case ICMP_ASKS: *may_begin = true; break;
     case ICMP_ANSWERS: *may_begin = false; break;
     default: return FLOW_INVALID;

@@ -368,6 +368,8 @@ void vfr_parse(struct vfr_packet *packet)
         parse_ipv6(packet, at);
     else if (type == ETHERTYPE_ARP)
         parse_arp(packet, at);
+    else if (type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ)
+        packet->faults |= VFR_FAULT_OPTIONS; /* Linux would follow them all */
 }
 
 /* ---- Checksums ---- */

@@ -52,6 +52,22 @@ START_TEST(no_address_listed_means_any)
 }
 END_TEST
 
+/* A receiver may follow more tags than we, and learn addresses behind them. */
+START_TEST(three_tags_hide_nothing)
+{
+    static const uint16_t outer[2] = {0x8100, 0x88a8};
+
+    for (unsigned int i = 0; i < 2; i++) {
+        frame_ethernet(&f, frame_mac, outer[i]);
+        frame_put32(&f, 0x8100);
+        frame_put32(&f, outer[1 - i]);
+        frame_put32(&f, 0x0806);
+        frame_zero(&f, 28);
+        ck_assert_str_eq(vfr_spoof_reason(frame_parse(&f, &any_address)), "VLAN tags that cannot be followed");
+    }
+}
+END_TEST
+
 static const char *dhcp(uint32_t target, unsigned int from_port, unsigned int to_port, bool more)
 {
     frame_ethernet(&f, frame_mac, 0x0800);
@@ -230,6 +246,7 @@ Suite *suite_antispoof(void)
     tcase_add_test(tests, own_mac_and_addresses_pass);
     tcase_add_test(tests, foreign_mac_is_refused_whatever_the_addresses);
     tcase_add_test(tests, no_address_listed_means_any);
+    tcase_add_test(tests, three_tags_hide_nothing);
     tcase_add_test(tests, dhcp_may_ask_from_nobody);
     tcase_add_test(tests, arp_tells_only_its_own);
     tcase_add_test(tests, ipv6_sources);

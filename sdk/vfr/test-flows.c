@@ -232,11 +232,11 @@ START_TEST(echo_and_its_answer)
 }
 END_TEST
 
-/* An error from a router in between, about a UDP packet of WEB's. */
-static unsigned int report(uint32_t source, unsigned int port)
+/* An error from a router in between, about a UDP packet. */
+static unsigned int report_to(uint32_t to, uint32_t source, unsigned int port)
 {
     frame_ethernet(&f, frame_other_mac, 0x0800);
-    frame_ipv4(&f, 0x01020304, WEB, 1, 8 + 28);
+    frame_ipv4(&f, 0x01020304, to, 1, 8 + 28);
     frame_put32(&f, 0x03010000);
     frame_put32(&f, 0);
     frame_ipv4(&f, source, DB, 17, 8);
@@ -244,6 +244,12 @@ static unsigned int report(uint32_t source, unsigned int port)
     frame_put32(&f, 53u << 16 | 8);
     frame_put16(&f, 0);
     return pass(frame_parse(&f, &frame_peer), &frame_vif);
+}
+
+/* Told to WEB. */
+static unsigned int report(uint32_t source, unsigned int port)
+{
+    return report_to(WEB, source, port);
 }
 
 START_TEST(errors_are_related_to_what_they_quote)
@@ -254,6 +260,7 @@ START_TEST(errors_are_related_to_what_they_quote)
     ck_assert_uint_eq(report(WEB, 7), VFR_STATE_RELATED);
     ck_assert_uint_eq(report(WEB, 8), VFR_STATE_INVALID);
     ck_assert_uint_eq(report(DB, 7), VFR_STATE_INVALID);
+    ck_assert_uint_eq(report_to(WEB + 1, WEB, 7), VFR_STATE_INVALID); /* of a flow, but to another than who sent the packet */
     report(WEB, 7);
     for (uint32_t count = 34; count < 70; count++) {
         f.count = count;

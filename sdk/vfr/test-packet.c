@@ -81,6 +81,15 @@ START_TEST(udp_over_ipv6_behind_two_tags_and_options)
 }
 END_TEST
 
+START_TEST(more_tags_than_are_followed_are_a_fault)
+{
+    parse("81 00 00 00 81 00 00 00 81 00 00 00 08 00", IP4("00 1c", "00 00", "01") "08 01 00 00 00 01 00 02");
+    ck_assert_uint_eq(p.family, 0);
+    ck_assert_uint_eq(p.ethertype, 0x8100);
+    ck_assert_uint_eq(p.faults, VFR_FAULT_OPTIONS);
+}
+END_TEST
+
 START_TEST(icmp_and_arp)
 {
     parse("08 00", IP4("00 1c", "00 00", "01") "08 01 00 00 00 01 00 02");
@@ -237,6 +246,7 @@ Suite *suite_packet(void)
 
     tcase_add_test(t, tcp_over_ipv4);
     tcase_add_test(t, udp_over_ipv6_behind_two_tags_and_options);
+    tcase_add_test(t, more_tags_than_are_followed_are_a_fault);
     tcase_add_test(t, icmp_and_arp);
     tcase_add_test(t, fragments);
     tcase_add_test(t, wrong_lengths);
