@@ -10,6 +10,7 @@
 #include <hv/vfr-ops.h>
 
 #define RULES_INCLUDE_MAX 16u /* files within files */
+#define RULES_NESTED_MAX 16u  /* sets within sets, groups within groups */
 
 struct rules_pos {
     const char *file;
@@ -31,6 +32,7 @@ struct rules_elem {
     struct rules_pos pos;
     enum rules_elem_kind kind;
     uint8_t family;
+    bool plain;               /* a word in a set or group that names no earlier one: it stays what it is, whatever is defined later */
     bool range;               /* an address "a-b": no prefix */
     uint8_t bits;
     uint8_t low[16], high[16];/* ADDRESS: network order; MAC: the first six, high is the mask */
@@ -66,6 +68,7 @@ struct rules_name {
     struct rules_pos pos;
     enum rules_names what;
     bool used;
+    unsigned int depth; /* of names within it: 1 none */
     const char *name;
     struct rules_elems elems;
     uint32_t address_set, port_set; /* index + 1 in the binary set, once it has been written there */
@@ -123,6 +126,7 @@ struct rules_source {
     const struct vfr_rule_ops *kind; /* the word before named it */
     char *words;           /* of this statement, canonical */
     size_t words_used, words_room;
+    bool tight;            /* no blank before the next word */
     const char *last;      /* token as written: for errors */
     struct rules_pos last_pos;
     struct rules_ast *rule; /* being parsed */

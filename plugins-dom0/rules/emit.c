@@ -14,6 +14,7 @@
 
 #define PORTS_MAX 65535u
 #define IFACES_MAX VFR_SET_RULE_IFACES_MAX
+#define GATHERED_MAX (16u << 20) /* elements of sets and groups, as often as they are looked at */
 
 struct buffer {
     void *bytes;
@@ -29,7 +30,18 @@ struct emit {
     size_t seen_room;
     uint8_t closed; /* directions in which a rule without conditions has decided all */
     struct rules_pos closed_by;
+    uint32_t gathered;
 };
+
+/* One more element of a list; false: so many that somebody has sets of sets of sets. That is told once. */
+static bool gather_one(struct emit *e, const struct rules_elem *x)
+{
+    if (++e->gathered == GATHERED_MAX) {
+        rules_error(e->run, &x->pos, "a set that stands alone behind from, to or port is looked at once", "more than %u elements of sets and lists", GATHERED_MAX);
+        e->run->full = true;
+    }
+    return e->gathered < GATHERED_MAX;
+}
 
 static void *grow(struct emit *e, struct buffer *b, size_t count, size_t size)
 {
@@ -47,6 +59,12 @@ static void *grow(struct emit *e, struct buffer *b, size_t count, size_t size)
 }
 
 /* ---- Addresses ---- */
+
+/* The set or group that a word in a list names, or NULL. */
+static struct rules_name *inner_name(struct rules_run *run, enum rules_names what, const struct rules_elem *x)
+{
+    return x->plain ? NULL : rules_name_find(run, what, x->word);
+}
 
 static uint32_t word32(const uint8_t *b)
 {
@@ -75,7 +93,7 @@ static void no_such_set(struct rules_run *run, const struct rules_elem *elem, co
 
 static void gather_addresses(struct emit *e, const struct rules_elems *elems)
 {
-    for (const struct rules_elem *x = elems->first; x != NULL; x = x->next) {
+    for (const struct rules_elem *x = elems->first; x != NULL && gather_one(e, x); x = x->next) {
         struct rules_name *name;
 
         if (x->kind == RULES_ADDRESS && x->family == 4) {
@@ -86,7 +104,7 @@ static void gather_addresses(struct emit *e, const struct rules_elems *elems)
             struct vfr_set_range6 *r = grow(e, &e->six, 1, sizeof(*r));
 
             *r = (struct vfr_set_range6){ { word64(x->low), word64(x->low + 8) }, { word64(x->high), word64(x->high + 8) } };
-        } else if (x->kind == RULES_WORD && (name = rules_name_find(e->run, RULES_SET, x->word)) != NULL) {
+        } else if (x->kind == RULES_WORD && (name = inner_name(e->run, RULES_SET, x)) != NULL) {
             name->used = true;
             gather_addresses(e, &name->elems);
         } else if (x->kind == RULES_WORD) {
@@ -187,13 +205,13 @@ static void add_ports(struct emit *e, const struct rules_pos *pos, uint32_t firs
 
 static void gather_ports(struct emit *e, const struct rules_elems *elems)
 {
-    for (const struct rules_elem *x = elems->first; x != NULL; x = x->next) {
+    for (const struct rules_elem *x = elems->first; x != NULL && gather_one(e, x); x = x->next) {
         struct rules_name *name;
         int port;
 
         if (x->kind == RULES_NUMBER) {
             add_ports(e, &x->pos, x->first, x->last);
-        } else if (x->kind == RULES_WORD && (name = rules_name_find(e->run, RULES_SET, x->word)) != NULL) {
+        } else if (x->kind == RULES_WORD && (name = inner_name(e->run, RULES_SET, x)) != NULL) {
             name->used = true;
             gather_ports(e, &name->elems);
         } else if (x->kind == RULES_WORD && (port = rules_service(x->word)) >= 0) {
@@ -237,15 +255,32 @@ static void rule_ports(struct emit *e, struct vfr_set_rule *to, uint32_t field, 
 
 /* ---- Interfaces ---- */
 
+/* The index of a name, or -1 and an error. one: it must mean one interface, so it is no glob. */
+static int iface_name(struct emit *e, const struct rules_pos *pos, const char *name, bool one)
+{
+    const char *hint = NULL;
+
+    for (const char *c = name; *c != 0; c++)
+        if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
+            hint = "letters, digits, and signs of ASCII, without blanks";
+    if (name[0] == 0 || strlen(name) >= VFR_NAME_MAX)
+        hint = "1 to 63 letters";
+    else if (strpbrk(name, "[]") != NULL)
+        hint = "of the signs for several, only * and ? are known";
+    else if (one && strpbrk(name, "*?") != NULL)
+        hint = "one interface, as web.0";
+    if (hint != NULL)
+        rules_error(e->run, pos, hint, "'%.80s' cannot be the name of an interface%s", name, one ? " here" : "");
+    return hint != NULL ? -1 : (int)vfr_writer_name(e->writer, name);
+}
+
 static void add_iface(struct emit *e, const struct rules_pos *pos, const char *name, uint32_t *ifaces, uint32_t *count)
 {
-    uint32_t index;
+    int found = iface_name(e, pos, name, false);
+    uint32_t index = (uint32_t)found;
 
-    if (name[0] == 0 || strlen(name) >= VFR_NAME_MAX) {
-        rules_error(e->run, pos, "1 to 63 letters", "'%.80s' cannot be the name of an interface", name);
+    if (found < 0)
         return;
-    }
-    index = vfr_writer_name(e->writer, name);
     for (uint32_t i = 0; i < *count; i++)
         if (ifaces[i] == index)
             return;
@@ -258,8 +293,8 @@ static void add_iface(struct emit *e, const struct rules_pos *pos, const char *n
 
 static void gather_ifaces(struct emit *e, const struct rules_elems *elems, uint32_t *ifaces, uint32_t *count)
 {
-    for (const struct rules_elem *x = elems->first; x != NULL; x = x->next) {
-        struct rules_name *name = x->kind == RULES_WORD ? rules_name_find(e->run, RULES_GROUP, x->word) : NULL;
+    for (const struct rules_elem *x = elems->first; x != NULL && gather_one(e, x); x = x->next) {
+        struct rules_name *name = x->kind == RULES_WORD ? inner_name(e->run, RULES_GROUP, x) : NULL;
 
         if (name != NULL) {
             name->used = true;
@@ -433,8 +468,13 @@ static void rule_use(struct emit *e, const struct rules_use *u, struct use_slots
     }
     if (!rules_use_values(e->run, u, v))
         return;
-    if (v->iface != NULL)
-        v->values[v->iface_param] = vfr_writer_name(e->writer, v->iface);
+    if (v->iface != NULL) {
+        int index = iface_name(e, &u->pos, v->iface, true);
+
+        if (index < 0)
+            return;
+        v->values[v->iface_param] = (uint32_t)index;
+    }
     to->uses[at] = (struct vfr_writer_use){ .kind = vfr_writer_kind(e->writer, u->ops->name), .value_count = u->ops->param_count, .values = v->values, .data = v->data, .data_bytes = v->data_bytes };
     if (actions)
         to->actions++;
@@ -473,6 +513,10 @@ static void rule_text(struct emit *e, const struct rules_ast *r)
     char *to = grow(e, &e->text, bytes, 1);
 
     e->text.used -= bytes - (size_t)snprintf(to, bytes, "%s:%u\t%s\t%s\n", r->pos.file, r->pos.line, r->label != NULL ? r->label : "", r->text);
+    /* Tabs and newlines separate: a file may have them in its name. */
+    for (char *c = to; *c != ':' || c < to + strlen(r->pos.file); c++)
+        if ((unsigned char)*c < ' ')
+            *c = '?';
 }
 
 static void emit_rule(struct emit *e, const struct rules_ast *r)
@@ -509,9 +553,9 @@ static void emit_rule(struct emit *e, const struct rules_ast *r)
         to.fragment = r->fragment_later ? VFR_FRAGMENT_LATER : VFR_FRAGMENT_ANY;
     }
     if (r->forward != NULL) {
-        if (strpbrk(r->forward, "*?[") != NULL || strlen(r->forward) >= VFR_NAME_MAX)
-            rules_error(e->run, &r->forward_pos, "the name of an interface, as web.0", "one cannot forward to '%.64s'", r->forward);
-        to.target_name = vfr_writer_name(e->writer, r->forward);
+        int index = iface_name(e, &r->forward_pos, r->forward, true);
+
+        to.target_name = index >= 0 ? (uint32_t)index : 0;
     }
     for (const struct rules_use *u = r->uses; u != NULL; u = u->next)
         rule_use(e, u, &slots, false);

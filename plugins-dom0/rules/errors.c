@@ -61,6 +61,14 @@ void rules_free(struct rules_arena *arena)
 
 /* ---- Errors ---- */
 
+/* A mistake is one line, and does nothing to a terminal, whatever it tells of. */
+static void clean(char *text)
+{
+    for (; *text != 0; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
 static void add(struct rules_run *run, const struct rules_pos *pos, bool warning, const char *hint, const char *format, va_list args)
 {
     struct rules_compiled *to = run->to;
@@ -92,6 +100,9 @@ static void add(struct rules_run *run, const struct rules_pos *pos, bool warning
     vsnprintf(e->text, sizeof(e->text), format, args);
     if (hint != NULL)
         snprintf(e->hint, sizeof(e->hint), "%s", hint);
+    clean(e->file);
+    clean(e->text);
+    clean(e->hint);
 }
 
 void rules_error(struct rules_run *run, const struct rules_pos *pos, const char *hint, const char *format, ...)

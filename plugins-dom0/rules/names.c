@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Named sets and groups. A name is defined before it is used, so that no set can hold itself.
+ * Named sets and groups. A name is defined before it is used, so that no set can hold itself; a word in a set that is no such name is a service, in a group an interface, and stays that.
  * Contract: ast.h. Tests: test-rules.c.
  */
 #include "ast.h"
@@ -40,40 +40,47 @@ const char *rules_name_nearest(struct rules_run *run, enum rules_names what, con
     return rules_nearest(name, names, count);
 }
 
-/* Elements of groups are names; those of sets addresses, or numbers; both may name earlier ones. */
-static bool check_elems(struct rules_run *run, enum rules_names what, struct rules_elems *elems)
+/* Elements of groups are names; those of sets addresses, or numbers; both may name earlier ones. Returns how deep. */
+static unsigned int check_elems(struct rules_run *run, enum rules_names what, struct rules_elems *elems)
 {
-    bool good = true;
+    unsigned int depth = 1;
 
-    for (const struct rules_elem *e = elems->first; e != NULL; e = e->next) {
+    for (struct rules_elem *e = elems->first; e != NULL; e = e->next) {
+        const struct rules_name *inner = e->kind == RULES_WORD ? rules_name_find(run, what, e->word) : NULL;
+
+        e->plain = inner == NULL;
         if (what == RULES_GROUP ? e->kind != RULES_WORD && e->kind != RULES_ANY : e->kind == RULES_ANY || e->kind == RULES_MAC) {
             rules_error(run, &e->pos, what == RULES_GROUP ? "as web, web.0, web* or nic0" : "addresses, prefixes and ranges of them, or ports", "not an element of a %s", what == RULES_GROUP ? "group" : "set");
-            good = false;
-        } else if (what == RULES_SET && e->kind == RULES_WORD && rules_name_find(run, RULES_SET, e->word) == NULL && rules_service(e->word) < 0) {
+        } else if (what == RULES_SET && e->kind == RULES_WORD && inner == NULL && rules_service(e->word) < 0) {
             const char *near = rules_name_nearest(run, RULES_SET, e->word);
             char hint[128] = "a set is defined before it is used";
 
             if (near != NULL)
                 snprintf(hint, sizeof(hint), "did you mean '%.64s'?", near);
             rules_error(run, &e->pos, hint, "there is no set '%.64s'", e->word);
-            good = false;
+        } else if (inner != NULL && inner->depth >= depth) {
+            depth = inner->depth + 1;
         }
     }
-    return good;
+    return depth;
 }
 
 void rules_name_define(struct rules_run *run, const struct rules_pos *pos, enum rules_names what, const char *name, struct rules_elems *elems)
 {
     struct rules_name *n = rules_name_find(run, what, name);
-    unsigned int b = bucket_of(name);
+    unsigned int b = bucket_of(name), depth;
 
     if (n != NULL) {
         rules_error(run, pos, "each name once; a set may have others in it: { this, other }", "'%.64s' has been defined in line %u of %.120s", name, n->pos.line, n->pos.file);
         return;
     }
-    check_elems(run, what, elems);
+    depth = check_elems(run, what, elems);
+    if (depth > RULES_NESTED_MAX) {
+        rules_error(run, pos, "name the elements themselves", "%ss within %ss, more than %u deep", what == RULES_SET ? "set" : "group", what == RULES_SET ? "set" : "group", RULES_NESTED_MAX);
+        return;
+    }
     n = rules_alloc(&run->arena, sizeof(*n));
-    *n = (struct rules_name){ .next = run->names[b], .pos = *pos, .what = what, .name = name, .elems = *elems };
+    *n = (struct rules_name){ .next = run->names[b], .pos = *pos, .what = what, .depth = depth, .name = name, .elems = *elems };
     run->names[b] = n;
 }
 

@@ -34,7 +34,7 @@ void rules_word_add(struct rules_source *source, const char *text, bool quoted)
 {
     size_t length = strlen(text), need = source->words_used + length + 4;
     char quote = strchr(text, '"') != NULL ? '\'' : '"';
-    bool tight;
+    bool dash = !quoted && strcmp(text, "-") == 0;
 
     if (need > source->words_room) {
         size_t room = need * 2 + 256;
@@ -45,9 +45,10 @@ void rules_word_add(struct rules_source *source, const char *text, bool quoted)
         source->words = words;
         source->words_room = room;
     }
-    tight = source->words_used == 0 || strcmp(text, "-") == 0 || source->words[source->words_used - 1] == '-' || source->words[source->words_used - 1] == '!';
-    if (!tight)
+    if (source->words_used != 0 && !dash && !source->tight)
         source->words[source->words_used++] = ' ';
+    /* The sign, not a name that ends in one. */
+    source->tight = dash || (!quoted && strcmp(text, "!") == 0);
     if (quoted)
         source->words[source->words_used++] = quote;
     memcpy(source->words + source->words_used, text, length);
@@ -142,8 +143,14 @@ static char *file_read(struct rules_run *run, const struct rules_pos *from, cons
 
 static int parse_text(struct rules_source *source, const char *text, size_t bytes)
 {
+    static const char mark[] = { '\xef', '\xbb', '\xbf' };
     yyscan_t scanner;
 
+    /* Some editors begin a text with a mark that says how it is coded. */
+    if (bytes >= sizeof(mark) && memcmp(text, mark, sizeof(mark)) == 0) {
+        text += sizeof(mark);
+        bytes -= sizeof(mark);
+    }
     if (memchr(text, 0, bytes) != NULL) {
         struct rules_pos pos = { source->file, 0, 0 };
 

@@ -194,6 +194,12 @@ static const struct {
     { "policy forward", 1, 8, "forward", "" },
     { "accept ~", 1, 8, "~", "" },
     { "accept ether 0x10000", 1, 14, "ether", "65535" },
+    { "drop on w\xc3\xa9" "b", 1, 10, "\xc3\xa9", "quotes" },
+    { "drop label 'a\x1b[31m'", 1, 12, "control character", "" },
+    { "drop on \"a b\"", 1, 9, "a b", "blanks" },
+    { "group g { 'w\xc3\xa9' }\ndrop on g", 1, 11, "interface", "ASCII" },
+    { "drop on web[12]", 1, 9, "web[12]", "* and ?" },
+    { "mirror to 'mon 0' on web", 1, 1, "mon 0", "blanks" },
 };
 
 START_TEST(mistakes_are_told_with_place_and_suggestion)
@@ -205,6 +211,76 @@ START_TEST(mistakes_are_told_with_place_and_suggestion)
     ck_assert_msg(set.errors[0].line == wrong[_i].line && set.errors[0].column == wrong[_i].column, "%s: told at %u:%u (%s)", wrong[_i].text, set.errors[0].line, set.errors[0].column, set.errors[0].text);
     ck_assert_msg(strstr(set.errors[0].text, wrong[_i].what) != NULL, "%s: %s", wrong[_i].text, set.errors[0].text);
     ck_assert_msg(strstr(set.errors[0].hint, wrong[_i].hint) != NULL, "%s: %s (%s)", wrong[_i].text, set.errors[0].text, set.errors[0].hint);
+}
+END_TEST
+
+START_TEST(a_name_may_be_that_of_what_is_in_it)
+{
+    ck_assert_int_eq(compile("group web { web, db }\nset http { http, 8080 }\nset ssh { https }\nset https { ssh }\ndrop on web port http\ndrop port https\n"), 0);
+    ck_assert_uint_eq(rule(0).ifaces, 2);
+    ck_assert_uint_eq(rule(1).target_port.low, 443);
+}
+END_TEST
+
+START_TEST(sets_of_sets_of_sets_do_not_fill_the_machine)
+{
+    char text[8192] = "set a0 { 10.0.0.1, 10.0.0.3, 10.0.0.5, 10.0.0.7, 10.0.0.9, 10.0.0.11, 10.0.0.13, 10.0.0.15 }\n", *at = text + strlen(text);
+
+    for (int i = 1; i < 12; i++)
+        at += sprintf(at, "set a%d { a%d, a%d, a%d, a%d, a%d, a%d, a%d, a%d }\n", i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+    sprintf(at, "drop from a11\n");
+    ck_assert_int_eq(compile(text), -22);
+    ck_assert_uint_eq(set.error_count, 1);
+    ck_assert_ptr_nonnull(strstr(set.errors[0].text, "16777216 elements"));
+    at = text + sprintf(text, "group g0 { web }\n");
+    for (int i = 1; i < 20; i++)
+        at += sprintf(at, "group g%d { g%d }\n", i, i - 1);
+    ck_assert_int_eq(compile(text), -22);
+    ck_assert_uint_eq(set.errors[0].line, 17);
+    ck_assert_ptr_nonnull(strstr(set.errors[0].text, "16 deep"));
+}
+END_TEST
+
+START_TEST(words_of_a_rule_are_that_rule_again)
+{
+    static const char *const texts[] = { "drop on web- port 22", "accept out label \"-\" on !web", "drop from !{ 10.0.0.1 10.0.0.2-10.0.0.9 }", "count label 'say \"x\"'" };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct rules_list list;
+
+        ck_assert_int_eq(compile(texts[i]), 0);
+        ck_assert_int_eq(rules_read(set.bytes, set.size, &list), 0);
+        ck_assert_str_eq(list.rules[0].text, texts[i]);
+        rules_list_free(&list);
+    }
+}
+END_TEST
+
+START_TEST(texts_from_elsewhere_are_read)
+{
+    struct rules_list list;
+
+    ck_assert_int_eq(compile("\xef\xbb\xbf" "drop on web\r\n\tdrop\tin \\\r\n port 22\tlabel 'a\tb'\r\n# \xc3\xa9\r\n"), 0);
+    ck_assert_int_eq(rules_read(set.bytes, set.size, &list), 0);
+    ck_assert_uint_eq(list.count, 2);
+    ck_assert_str_eq(list.rules[1].name, "a b");
+    ck_assert_str_eq(list.rules[1].text, "drop in port 22 label \"a b\"");
+    rules_list_free(&list);
+    ck_assert_int_eq(compile(""), 0);
+    ck_assert_uint_eq(set.rules, 0);
+}
+END_TEST
+
+START_TEST(mistakes_are_one_line_of_printable_letters)
+{
+    char text[1024];
+
+    ck_assert_int_eq(compile("drop on '\x1b[2J'\ndrop \x07\naccept 'a\rb"), -22);
+    for (size_t i = 0; i < set.error_count; i++) {
+        rules_error_text(&set.errors[i], text, sizeof(text));
+        for (const char *c = text; *c != 0; c++)
+            ck_assert_int_ge((unsigned char)*c, ' ');
+    }
 }
 END_TEST
 
@@ -327,6 +403,11 @@ Suite *suite_rules(void)
     tcase_add_test(c, ids_are_of_the_words);
     tcase_add_test(c, names_and_policies_are_read_back);
     tcase_add_loop_test(c, mistakes_are_told_with_place_and_suggestion, 0, (int)(sizeof(wrong) / sizeof(wrong[0])));
+    tcase_add_test(c, a_name_may_be_that_of_what_is_in_it);
+    tcase_add_test(c, sets_of_sets_of_sets_do_not_fill_the_machine);
+    tcase_add_test(c, words_of_a_rule_are_that_rule_again);
+    tcase_add_test(c, texts_from_elsewhere_are_read);
+    tcase_add_test(c, mistakes_are_one_line_of_printable_letters);
     tcase_add_test(c, warnings_do_not_spoil_a_set);
     tcase_add_test(c, all_mistakes_are_told_at_once_up_to_a_bound);
     tcase_add_test(c, garbage_is_refused);
