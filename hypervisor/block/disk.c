@@ -148,6 +148,7 @@ static void queue_flush(struct disk *disk, struct block_request *r, uint64_t now
         r->issue_ns = r->end_ns = now_ns;
         disk_stream_of(r)->in_flight--;
         disk->requests[COLLET_BLK_FLUSH]++;
+        trace_disk(COLLET_TRACE_DISK_COMPLETE, disk, r, 0);
         disk_end_later(disk, r);
         return;
     }
@@ -528,6 +529,7 @@ static void take_back(struct disk *disk, struct block_request *r, uint64_t now_n
     r->status = -EIO;
     r->issue_ns = r->end_ns = now_ns;
     disk_stream_of(r)->in_flight--;
+    trace_disk(COLLET_TRACE_DISK_COMPLETE, disk, r, 1ull << 63);
     disk_ended_add(told, r);
 }
 

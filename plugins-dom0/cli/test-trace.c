@@ -193,6 +193,73 @@ START_TEST(calls_inside_of_a_multicall_do_not_end_it)
 }
 END_TEST
 
+/* ---- Requests of disks ---- */
+
+#define WEB_VBD  COLLET_TRACE_SUBJECT(3, 7)
+#define ID(n)    ((n) << 8 | 1u) /* on disk 1 */
+#define US(n)    ((n) * 1000ull)
+#define READ(at) ((uint64_t)(at))
+#define WRITE(at) ((uint64_t)(at) | 1ull << 60)
+
+/* Two overlap, of which the second ends first; one fails; one was in the device before the trace, one is when it ends. */
+static void put_requests(void)
+{
+    put(0, 71, COLLET_TRACE_DISK_COMPLETE, WEB_VBD, ID(1), US(3));
+    put(0, 72, COLLET_TRACE_DISK_QUEUE, WEB_VBD, ID(2), READ(1000));
+    put(0, 73, COLLET_TRACE_DISK_QUEUE, WEB_VBD, ID(3), WRITE(2000));
+    put(0, 74, COLLET_TRACE_DISK_ISSUE, WEB_VBD, ID(3), US(1));
+    put(0, 75, COLLET_TRACE_DISK_ISSUE, WEB_VBD, ID(2), US(3));
+    put(0, 77, COLLET_TRACE_DISK_COMPLETE, WEB_VBD, ID(3), US(3));
+    put(0, 79, COLLET_TRACE_DISK_COMPLETE, WEB_VBD, ID(2), US(4) | 1ull << 63);
+    put(0, 79, COLLET_TRACE_DISK_QUEUE, WEB_VBD, ID(4), READ(3000));
+}
+
+static void expect_request(json_t *events, const char *name, const char *id, double start, double end)
+{
+    json_t *event, *begin = NULL, *over = NULL;
+    size_t i;
+
+    json_array_foreach(events, i, event) {
+        const char *its = json_string_value(json_object_get(event, "id"));
+
+        if (its == NULL || strcmp(its, id) != 0 || strcmp(json_string_value(json_object_get(event, "name")), name) != 0)
+            continue;
+        ck_assert_str_eq(json_string_value(json_object_get(event, "cat")), "disk1");
+        ck_assert_int_eq(json_integer_value(json_object_get(event, "pid")), 1003);
+        if (json_string_value(json_object_get(event, "ph"))[0] == 'b' && begin == NULL)
+            begin = event;
+        else if (json_string_value(json_object_get(event, "ph"))[0] == 'e' && over == NULL)
+            over = event;
+    }
+    ck_assert_msg(begin != NULL && over != NULL, "no %s", name);
+    ck_assert_double_eq_tol(json_number_value(json_object_get(begin, "ts")), start, 1e-9);
+    ck_assert_double_eq_tol(json_number_value(json_object_get(over, "ts")), end, 1e-9);
+}
+
+START_TEST(requests_of_disks_are_async_slices)
+{
+    json_t *document, *events, *event;
+    int begins = 0, ends = 0;
+    size_t i;
+
+    put_requests();
+    ck_assert_int_eq(run("trace dump --format chrome"), 0);
+    document = said_json();
+    events = json_object_get(document, "traceEvents");
+    expect_request(events, "VBD 7 on disk1: request", "0x300070100", 68, 71);
+    expect_request(events, "VBD 7 on disk1: read, failed", "0x300070100", 72, 79);
+    expect_request(events, "VBD 7 on disk1: write", "0x300070101", 73, 77);
+    expect_request(events, "VBD 7 on disk1: read", "0x300070100", 79, 80); /* as far as the trace goes */
+    json_array_foreach(events, i, event) {
+        begins += json_string_value(json_object_get(event, "ph"))[0] == 'b';
+        ends += json_string_value(json_object_get(event, "ph"))[0] == 'e';
+    }
+    ck_assert_int_eq(begins, 4 + 3); /* and what three of them were in the device */
+    ck_assert_int_eq(ends, begins);
+    json_decref(document);
+}
+END_TEST
+
 /* ---- Perfetto: a decoder of protocol buffers ---- */
 
 struct field {
@@ -260,8 +327,8 @@ struct decoded {
         char name[64];
         int open; /* slices begun and not ended */
         uint64_t start, longest;
-        int slices, instants;
-    } tracks[32];
+        int slices, instants, devices;
+    } tracks[64];
     int track_count;
     char processes[8][64];
     int process_count;
@@ -298,9 +365,15 @@ static void decode_event(struct decoded *d, const struct field *event, uint64_t 
     ck_assert_int_ge(i, 0);
     switch (field_of(event, 9).value) {
     case 1:
-        ck_assert_int_eq(d->tracks[i].open++, 0); /* nothing overlaps on these rows */
+        ck_assert_int_eq(d->tracks[i].open++, 0); /* nothing overlaps on these rows, but a request and its part in the device */
         ck_assert_uint_gt(field_of(event, 23).count, 0);
-        ck_assert_uint_ge(time, d->tracks[i].start);
+        if (field_of(event, 23).count == 6 && memcmp(field_of(event, 23).bytes, "device", 6) == 0) {
+            ck_assert_int_eq(strncmp(d->tracks[i].name, "VBD ", 4), 0);
+            ck_assert_uint_lt(time, d->tracks[i].start); /* which is written already */
+            d->tracks[i].devices++;
+        } else {
+            ck_assert_uint_ge(time, d->tracks[i].start);
+        }
         d->tracks[i].start = time;
         d->tracks[i].slices++;
         break;
@@ -388,6 +461,31 @@ START_TEST(perfetto_decodes_to_the_same_rows)
 }
 END_TEST
 
+START_TEST(perfetto_has_requests_of_disks_on_lanes)
+{
+    static unsigned char bytes[65536];
+    static struct decoded d;
+    char path[] = "/tmp/test-trace.XXXXXX", line[128];
+    int lanes = 0, requests = 0, devices = 0;
+
+    close(mkstemp(path));
+    put_requests();
+    snprintf(line, sizeof(line), "trace dump --format perfetto -o %s", path);
+    ck_assert_int_eq(run(line), 0);
+    decode(&d, bytes, read_file(path, bytes, sizeof(bytes)));
+    unlink(path);
+    for (int i = 0; i < d.track_count; i++)
+        if (strcmp(d.tracks[i].name, "VBD 7 on disk1") == 0) {
+            lanes++;
+            requests += d.tracks[i].slices - d.tracks[i].devices;
+            devices += d.tracks[i].devices;
+        }
+    ck_assert_int_eq(lanes, 2);
+    ck_assert_int_eq(requests, 4);
+    ck_assert_int_eq(devices, 3);
+}
+END_TEST
+
 START_TEST(any_records_make_a_trace_that_decodes)
 {
     static unsigned char bytes[1 << 22];
@@ -445,7 +543,9 @@ Suite *suite_trace(void)
     tcase_add_test(t, start_keeps_the_size_of_the_rings);
     tcase_add_test(t, chrome_has_a_row_for_each_cpu_and_vcpu);
     tcase_add_test(t, calls_inside_of_a_multicall_do_not_end_it);
+    tcase_add_test(t, requests_of_disks_are_async_slices);
     tcase_add_test(t, perfetto_decodes_to_the_same_rows);
+    tcase_add_test(t, perfetto_has_requests_of_disks_on_lanes);
     tcase_add_test(t, any_records_make_a_trace_that_decodes);
     tcase_add_test(t, the_format_follows_the_name_of_the_file);
     return s;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The JSON trace format of chrome://tracing, which ui.perfetto.dev opens too: complete events ("X"), instants ("i") and names ("M"). Times are microseconds with three decimals.
+ * The JSON trace format of chrome://tracing, which ui.perfetto.dev opens too: complete events ("X"), instants ("i"), names ("M"), and for requests of disks, of which many are under way at once, async events ("b", "e"). Times are microseconds with three decimals.
  * The processes are the CPUs and each domain, the threads their rows. Contract: trace.h. Tests: test-trace.c.
  */
 #include "trace.h"
@@ -81,6 +81,8 @@ static void chrome_track(struct trace_out *o, const struct trace_track *track, c
 {
     unsigned int pid = pid_of(trace_track_group(track));
 
+    if (track->kind == TRACE_TRACK_DISK)
+        return; /* no thread: async events have their row by category and name */
     begin_event(o, 'M', pid, tid_of(track), "thread_name");
     fputs(",\"args\":{\"name\":", o->file);
     write_text(o->file, name);
@@ -89,8 +91,31 @@ static void chrome_track(struct trace_out *o, const struct trace_track *track, c
     fprintf(o->file, ",\"args\":{\"sort_index\":%u}}", tid_of(track));
 }
 
+static void begin_async(struct trace_out *o, char phase, const struct trace_track *track, const struct trace_span *span, uint64_t ns)
+{
+    char name[96];
+
+    snprintf(name, sizeof(name), "VBD %" PRIu32 " on disk%" PRIu32 ": %s", track->number, track->disk, span->name);
+    begin_event(o, phase, pid_of(trace_track_group(track)), 0, name);
+    fprintf(o->file, ",\"cat\":\"disk%" PRIu32 "\",\"id\":\"%#" PRIx64 "\"", track->disk, (uint64_t)track->domid << 32 | track->number << 16 | track->disk << 8 | track->lane);
+    write_us(o->file, "ts", ns);
+}
+
+/* Those of one id are nested by time. */
+static void write_async(struct trace_out *o, const struct trace_track *track, const struct trace_span *span)
+{
+    begin_async(o, 'b', track, span, span->start_ns);
+    end_event(o, span);
+    begin_async(o, 'e', track, span, span->end_ns);
+    fputc('}', o->file);
+}
+
 static void chrome_slice(struct trace_out *o, const struct trace_track *track, const struct trace_span *span)
 {
+    if (track->kind == TRACE_TRACK_DISK) {
+        write_async(o, track, span);
+        return;
+    }
     begin_event(o, 'X', pid_of(trace_track_group(track)), tid_of(track), span->name);
     write_us(o->file, "ts", span->start_ns);
     write_us(o->file, "dur", span->end_ns - span->start_ns);
@@ -99,6 +124,11 @@ static void chrome_slice(struct trace_out *o, const struct trace_track *track, c
 
 static void chrome_instant(struct trace_out *o, const struct trace_track *track, const struct trace_span *span)
 {
+    if (track->kind == TRACE_TRACK_DISK) {
+        begin_async(o, 'n', track, span, span->start_ns);
+        end_event(o, span);
+        return;
+    }
     begin_event(o, 'i', pid_of(trace_track_group(track)), tid_of(track), span->name);
     write_us(o->file, "ts", span->start_ns);
     fputs(",\"s\":\"t\"", o->file);

@@ -14,6 +14,7 @@
 
 #define SEQUENCE    1
 #define PID_CPUS    1
+#define RANK_DISKS  1000 /* below the vCPUs */
 #define PID_DOMAINS 1000 /* plus the domain's number: a process 0 would be taken for the idle process */
 
 struct message {
@@ -76,7 +77,7 @@ static uint64_t group_uuid(uint32_t group)
 
 static uint64_t track_uuid(const struct trace_track *track)
 {
-    return 0xc011e80000000000ull | (uint64_t)track->kind << 32 | track->domid << 16 | track->number;
+    return 0xc0ull << 56 | (uint64_t)track->kind << 48 | (uint64_t)track->domid << 32 | track->number << 16 | track->disk << 8 | track->lane;
 }
 
 static void write_descriptor(struct trace_out *o, const struct message *descriptor)
@@ -116,7 +117,7 @@ static void perfetto_track(struct trace_out *o, const struct trace_track *track,
     put_uint(&descriptor, 1, track_uuid(track));
     put_text(&descriptor, 2, name);
     put_uint(&descriptor, 5, group_uuid(trace_track_group(track)));
-    put_uint(&descriptor, 12, track->number * 2 + (track->kind == TRACE_TRACK_HYPERCALLS));
+    put_uint(&descriptor, 12, track->kind == TRACE_TRACK_DISK ? RANK_DISKS + (track->number << 8 | track->disk) : track->number * 2 + (track->kind == TRACE_TRACK_HYPERCALLS));
     write_descriptor(o, &descriptor);
 }
 

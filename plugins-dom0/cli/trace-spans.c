@@ -3,7 +3,7 @@
  * What the records of a trace say: who ran where and when, what each vCPU was doing, and what happened in between.
  *
  * A CPU's row has a slice from one switch to the next. A vCPU's row has slices running, runnable and blocked (or offline), begun and ended by switches, wakes and blocks; hypercalls are on a row
- * below it, for one may outlast the slice that it began in. A vCPU that the trace has not yet spoken of has no state. Contract: trace.h. Tests: test-trace.c.
+ * below it, for one may outlast the slice that it began in. Requests of disks: trace-disks.c. A vCPU that the trace has not yet spoken of has no state. Contract: trace.h. Tests: test-trace.c.
  */
 #include "trace.h"
 
@@ -35,6 +35,7 @@ struct trace_spans {
     struct cpu_row cpus[COLLET_VCPUS_MAX];
     bool cpus_told, events_told;
     uint64_t last_ns;
+    struct trace_disks *disks;
 };
 
 struct trace_spans *trace_spans_new(struct trace_out *o)
@@ -44,6 +45,7 @@ struct trace_spans *trace_spans_new(struct trace_out *o)
     if (s == NULL)
         errx(1, "out of memory");
     s->out = o;
+    s->disks = trace_disks_new(o);
     return s;
 }
 
@@ -69,7 +71,7 @@ static struct vcpu_row *vcpu_row(struct trace_spans *s, uint32_t subject)
 
 static struct trace_track vcpu_track(struct trace_spans *s, uint32_t subject, struct vcpu_row *row)
 {
-    struct trace_track track = { TRACE_TRACK_VCPU, subject >> 16, subject & 0xffff };
+    struct trace_track track = { .kind = TRACE_TRACK_VCPU, .domid = subject >> 16, .number = subject & 0xffff };
     char name[32];
 
     if (!row->told) {
@@ -92,7 +94,7 @@ static void tell_cpus(struct trace_spans *s)
 static void end_cpu_slice(struct trace_spans *s, uint32_t cpu, uint64_t now_ns)
 {
     struct cpu_row *row = &s->cpus[cpu];
-    struct trace_track track = { TRACE_TRACK_CPU, 0, cpu };
+    struct trace_track track = { .kind = TRACE_TRACK_CPU, .number = cpu };
     struct trace_span span = { row->since_ns, now_ns, NULL, NULL, 0 };
     char name[COLLET_NAME_MAX + 32];
 
@@ -157,7 +159,7 @@ static void on_wake(struct trace_spans *s, const struct collet_trace_record *r)
 static void on_call_end(struct trace_spans *s, const struct collet_trace_record *r)
 {
     struct vcpu_row *row = vcpu_row(s, r->subject);
-    struct trace_track track = { TRACE_TRACK_HYPERCALLS, r->subject >> 16, r->subject & 0xffff };
+    struct trace_track track = { .kind = TRACE_TRACK_HYPERCALLS, .domid = r->subject >> 16, .number = r->subject & 0xffff };
     struct trace_span span = { r->time_ns, r->time_ns, NULL, "result", r->b };
     char name[32], title[32];
 
@@ -197,7 +199,7 @@ static void on_vcpu_instant(struct trace_spans *s, const struct collet_trace_rec
 
 static void on_sched_use(struct trace_spans *s, const struct collet_trace_record *r)
 {
-    struct trace_track track = { TRACE_TRACK_EVENTS, 0, 0 };
+    struct trace_track track = { .kind = TRACE_TRACK_EVENTS };
     struct trace_span span = { r->time_ns, r->time_ns, NULL, NULL, 0 };
     char name[64] = "scheduler ";
 
@@ -246,6 +248,12 @@ void trace_spans_record(struct trace_spans *s, const struct collet_trace_record 
         break;
     case COLLET_TRACE_EVENT: on_vcpu_instant(s, r, "event", "port", r->a); break;
     case COLLET_TRACE_SCHED_USE: on_sched_use(s, r); break;
+    case COLLET_TRACE_DISK_QUEUE:
+    case COLLET_TRACE_DISK_ISSUE:
+    case COLLET_TRACE_DISK_COMPLETE:
+        (void)vcpu_row(s, r->subject & ~0xffffu); /* its group is told */
+        trace_disks_record(s->disks, r);
+        break;
     default: break; /* kinds of a later version */
     }
 }
@@ -262,6 +270,7 @@ void trace_spans_gap(struct trace_spans *s)
             enter_state(s, COLLET_TRACE_SUBJECT(domid, vcpu), NO_STATE, 0, s->last_ns);
             s->domains[domid][vcpu].in_call = false;
         }
+    trace_disks_gap(s->disks, s->last_ns);
 }
 
 void trace_spans_end(struct trace_spans *s)
@@ -269,5 +278,6 @@ void trace_spans_end(struct trace_spans *s)
     trace_spans_gap(s);
     for (uint32_t domid = 0; domid < DOMAINS_MAX; domid++)
         free(s->domains[domid]);
+    trace_disks_free(s->disks);
     free(s);
 }

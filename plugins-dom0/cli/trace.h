@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Traces: records of all CPUs in order of time (trace-session.c), what they say as slices of time and instants on tracks (trace-spans.c), and the formats that either is
+ * Traces: records of all CPUs in order of time (trace-session.c), what they say as slices of time and instants on tracks (trace-spans.c, trace-disks.c), and the formats that either is
  * written in (trace-perfetto.c, trace-chrome.c, trace-lines.c).
  * Pages: docs/concepts/trace.md, docs/man/collet-trace.1.  Tests: test-trace.c.
  */
@@ -36,12 +36,13 @@ void trace_session_drop(struct trace_session *s);
 
 /* ---- Formats ---- */
 
-enum trace_track_kind { TRACE_TRACK_CPU, TRACE_TRACK_VCPU, TRACE_TRACK_HYPERCALLS, TRACE_TRACK_EVENTS };
+enum trace_track_kind { TRACE_TRACK_CPU, TRACE_TRACK_VCPU, TRACE_TRACK_HYPERCALLS, TRACE_TRACK_EVENTS, TRACE_TRACK_DISK };
 
 struct trace_track {
     enum trace_track_kind kind;
-    uint32_t domid;  /* of a vCPU */
-    uint32_t number; /* CPU or vCPU */
+    uint32_t domid;      /* of a vCPU or VBD */
+    uint32_t number;     /* CPU, vCPU or VBD */
+    uint32_t disk, lane; /* of a VBD: slices of one lane are inside of one another, if they overlap */
 };
 
 struct trace_span {
@@ -98,3 +99,10 @@ void trace_spans_record(struct trace_spans *s, const struct collet_trace_record 
 void trace_spans_gap(struct trace_spans *s);
 /* Slices that are still open end with the last record. Frees. */
 void trace_spans_end(struct trace_spans *s);
+
+/* Those of disks (trace-disks.c), a part of the above. The group of the subject's domain has been told. */
+struct trace_disks;
+struct trace_disks *trace_disks_new(struct trace_out *o);
+void trace_disks_record(struct trace_disks *d, const struct collet_trace_record *r);
+void trace_disks_gap(struct trace_disks *d, uint64_t last_ns);
+void trace_disks_free(struct trace_disks *d);

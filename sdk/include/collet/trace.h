@@ -36,7 +36,7 @@ enum collet_trace_kind {
     /* A request of a virtual block device, piece by piece. subject: domid << 16 | VBD; a: serial on the disk << 8 | disk */
     COLLET_TRACE_DISK_QUEUE = 10,    /* given to the disk's module; b: first sector | op << 60 (enum blk_op; 4: flush) */
     COLLET_TRACE_DISK_ISSUE = 11,    /* to the device; b: ns since it was queued */
-    COLLET_TRACE_DISK_COMPLETE = 12, /* ended; b: ns since it was issued | 1 << 63 if with an error */
+    COLLET_TRACE_DISK_COMPLETE = 12, /* ended; b: ns since it was issued (0: never was) | 1 << 63 if with an error */
     COLLET_TRACE_KINDS = 13,
 };
 #define COLLET_TRACE_DEFAULT ((1ull << COLLET_TRACE_SWITCH) | (1ull << COLLET_TRACE_WAKE) | (1ull << COLLET_TRACE_BLOCK) | (1ull << COLLET_TRACE_MIGRATE) | (1ull << COLLET_TRACE_SCHED_USE))
