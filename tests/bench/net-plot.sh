@@ -51,7 +51,7 @@ stats "$data/rules" using 2 name "later" nooutput
 stats "$data/rules" using 3 name "first" nooutput
 set label "Collet, first packets" at 12000, 1.08 * first_max tc rgb "#2166ac"
 set label "Collet, later packets" at 12000, 0.93 * later_min tc rgb "#4393c3"
-set samples 2000
+set samples 400
 rule(x, each) = x < 1 || x > 10000 ? NaN : b + each * x
 plot rule(x, $bridge_cost) lc rgb "#b2182b" lw 2, rule(x, $ip_cost) lc rgb "#d6604d" lw 2, rule(x, $iptables_cost) lc rgb "#b8860b" lw 2, \
     "$data/rules" using 1:3 with linespoints lc rgb "#2166ac" lw 2.5 pt 7 ps 0.7, "$data/rules" using 1:2 with linespoints lc rgb "#4393c3" lw 2.5 pt 5 ps 0.6
