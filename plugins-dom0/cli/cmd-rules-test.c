@@ -3,13 +3,13 @@
  * `collet rules test`: what a set does with the packets of a capture. `collet rules explain`: what it does with a packet told in words. Both judge by the code that the hypervisor runs, on any machine.
  * Tests: test-rules-cli.c.
  */
+#include "capture-read.h"
 #include "commands.h"
 #include "rules-set.h"
 #include "table.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +24,9 @@ struct test {
     struct vfr_iface from, to, nic, vifs[VIFS_MAX];
     unsigned int vif_count;
     bool has_from, has_to;
+    struct vfr_iface *named; /* of the capture */
+    unsigned int named_count, named_room;
+    uint64_t from_names, without_direction, unknown; /* packets: whose interface the capture names; without telling which way; of which nothing is known */
     json_t *list;
     uint64_t packets, accepted, spoofed, told, most;
     uint64_t first_ns;
@@ -79,6 +82,45 @@ static void find_ends(struct test *t, const uint8_t *bytes, uint32_t captured, s
     }
 }
 
+/* Names as `collet capture` gives them: web.0, nic0. Others, eth0, are of some Linux, and say nothing of VIFs. */
+static bool is_our_name(const char *name)
+{
+    const char *dot = strrchr(name, '.'), *digits = dot != NULL ? dot + 1 : strncmp(name, "nic", 3) == 0 ? name + 3 : "";
+
+    return digits[0] != 0 && digits[strspn(digits, "0123456789")] == 0 && dot != name && strlen(name) < sizeof(((struct vfr_iface *)NULL)->name);
+}
+
+static const struct vfr_iface *named_iface(struct test *t, const char *name)
+{
+    for (unsigned int i = 0; i < t->named_count; i++)
+        if (strcmp(t->named[i].name, name) == 0)
+            return &t->named[i];
+    if (t->named_count == t->named_room) {
+        unsigned int room = t->named_room * 2 + 16;
+        struct vfr_iface *more = realloc(t->named, room * sizeof(*more));
+
+        if (more == NULL)
+            return &t->nic;
+        t->named = more;
+        t->named_room = room;
+    }
+    rules_judge_iface(&t->named[t->named_count], name, NULL);
+    return &t->named[t->named_count++];
+}
+
+/* Seen at one interface, going one way: judged there alone, as what the capture has of its other end is another record. */
+static void at_its_interface(struct test *t, const struct capture_read *seen, struct rules_frame *frame)
+{
+    const struct vfr_iface *at = named_iface(t, seen->interface);
+    bool nic = (at->id & VFR_IFACE_NIC) != 0, out = seen->direction == CAPTURE_READ_OUT;
+
+    t->from_names++;
+    t->without_direction += seen->direction == CAPTURE_READ_UNKNOWN;
+    /* What a VIF sends goes out there; what a card sends, too, but was sent to it. */
+    frame->from = out != nic ? at : NULL;
+    frame->to = out != nic ? NULL : at;
+}
+
 static void tell_packet(struct test *t, const struct rules_frame *frame, const struct rules_answer *a)
 {
     const struct rules_step *last = a->count > 0 ? &a->steps[a->count - 1] : NULL;
@@ -102,24 +144,31 @@ static void tell_packet(struct test *t, const struct rules_frame *frame, const s
                                                  last != NULL && last->verdict.log));
 }
 
-static void test_packet(struct test *t, const struct pcap_pkthdr *header, const uint8_t *bytes)
+static void test_packet(struct test *t, const struct capture_read *seen)
 {
-    struct rules_frame frame = { .bytes = bytes, .captured = header->caplen, .length = header->len };
+    struct rules_frame frame = { .bytes = seen->bytes, .captured = seen->captured, .length = seen->length, .ns = seen->ns };
     struct rules_answer answer;
 
-    frame.ns = (uint64_t)header->ts.tv_sec * 1000000000u + (uint64_t)header->ts.tv_usec;
     if (t->packets++ == 0)
         t->first_ns = frame.ns;
     if (frame.ns < t->first_ns)
         frame.ns = t->first_ns;
-    if (t->vif_count != 0)
-        find_ends(t, bytes, header->caplen, &frame);
-    if (t->has_from || t->vif_count == 0)
-        frame.from = t->has_from ? &t->from : NULL;
-    if (t->has_to || t->vif_count == 0)
-        frame.to = t->has_to ? &t->to : NULL;
-    if (frame.from == frame.to)
-        frame.to = NULL;
+    if (t->vif_count == 0 && !t->has_from && !t->has_to && seen->interface != NULL && is_our_name(seen->interface)) {
+        at_its_interface(t, seen, &frame);
+    } else {
+        if (t->vif_count != 0)
+            find_ends(t, seen->bytes, seen->captured, &frame);
+        if (t->has_from || t->vif_count == 0)
+            frame.from = t->has_from ? &t->from : NULL;
+        if (t->has_to || t->vif_count == 0)
+            frame.to = t->has_to ? &t->to : NULL;
+        if (frame.from == NULL && frame.to == NULL) {
+            frame.from = &t->nic;
+            t->unknown++;
+        }
+        if (frame.from == frame.to)
+            frame.to = NULL;
+    }
     rules_judge_frame(t->judge, &frame, &answer);
     t->accepted += answer.accepted;
     t->spoofed += answer.spoofed != NULL;
@@ -128,26 +177,34 @@ static void test_packet(struct test *t, const struct pcap_pkthdr *header, const 
 
 static int test_capture(struct test *t, const char *path)
 {
-    char error[PCAP_ERRBUF_SIZE] = "";
-    pcap_t *pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, error);
-    struct pcap_pkthdr *header;
-    const uint8_t *bytes;
-    int rc, exit = 0;
+    char error[CAPTURE_READ_ERROR] = "";
+    struct capture_reader *reader = capture_read_open(path, error);
+    struct capture_read seen;
+    int rc;
 
-    if (pcap == NULL)
+    if (reader == NULL)
         return cli_fail(t->cli, CLI_FAILED, "EINVAL", "rules test: %s: %s", path, error);
-    if (pcap_datalink(pcap) != DLT_EN10MB)
-        exit = cli_fail(t->cli, CLI_FAILED, "EINVAL", "rules test: %s: its packets are not of Ethernet (%s)", path, pcap_datalink_val_to_name(pcap_datalink(pcap)));
-    while (exit == 0 && (rc = pcap_next_ex(pcap, &header, &bytes)) == 1)
-        test_packet(t, header, bytes);
-    if (exit == 0 && rc == PCAP_ERROR)
-        exit = cli_fail(t->cli, CLI_FAILED, "EINVAL", "rules test: %s: behind packet %" PRIu64 ": %s", path, t->packets, pcap_geterr(pcap));
-    pcap_close(pcap);
-    return exit;
+    while ((rc = capture_read_next(reader, &seen)) == 1)
+        test_packet(t, &seen);
+    capture_read_close(reader);
+    return rc == 0 ? 0 : cli_fail(t->cli, CLI_FAILED, "EINVAL", "rules test: %s: %s", path, error);
+}
+
+/* What nobody said, and was taken to be so. */
+static const char *assumed(const struct test *t, char *to, size_t bytes)
+{
+    if (t->unknown != 0)
+        snprintf(to, bytes, "%" PRIu64 " packets without an interface were taken as coming in on nic0; --from, --to and --vifs say otherwise", t->unknown);
+    else if (t->without_direction != 0)
+        snprintf(to, bytes, "%" PRIu64 " packets without a direction were taken as coming in; --from, --to and --vifs say otherwise", t->without_direction);
+    else
+        return NULL;
+    return to;
 }
 
 static void tell_counts(struct test *t)
 {
+    char note[160];
     struct table *table = table_new("Packets>|Bytes>|Rule<");
     json_t *list = json_array();
     char text[512];
@@ -165,8 +222,10 @@ static void tell_counts(struct test *t)
     }
     if (!t->cli->json)
         fprintf(t->cli->out, "\n%" PRIu64 " packets: %" PRIu64 " accepted, %" PRIu64 " not%s\n", t->packets, t->accepted, t->packets - t->accepted, t->spoofed != 0 ? ", some for a wrong sender" : "");
+    if (!t->cli->json && assumed(t, note, sizeof(note)) != NULL)
+        fprintf(t->cli->out, "%s\n", note);
     table_end(table, t->cli->json ? NULL : t->cli->out, "no rule was asked");
-    cli_result(t->cli, json_pack("{s:I, s:I, s:I, s:o, s:o}", "packets", (json_int_t)t->packets, "accepted", (json_int_t)t->accepted, "spoofed", (json_int_t)t->spoofed, "verdicts", t->list, "counts", list));
+    cli_result(t->cli, json_pack("{s:I, s:I, s:I, s:s?, s:o, s:o}", "packets", (json_int_t)t->packets, "accepted", (json_int_t)t->accepted, "spoofed", (json_int_t)t->spoofed, "assumed", assumed(t, note, sizeof(note)), "verdicts", t->list, "counts", list));
     t->list = NULL;
 }
 
@@ -180,7 +239,7 @@ static int test_options(struct test *t, const struct cli_args *args)
     if (exit == 0 && most != NULL)
         exit = cli_parse_count(t->cli, "--count", most, ~0ul, &count);
     t->most = count;
-    t->has_from = from != NULL || (to == NULL && vifs == NULL);
+    t->has_from = from != NULL;
     t->has_to = to != NULL;
     rules_judge_iface(&t->from, from != NULL ? from : "nic0", NULL);
     if (to != NULL)
@@ -210,6 +269,7 @@ static int test_run(struct cli *cli, const struct cli_args *args)
     if (exit == 0)
         tell_counts(t);
     json_decref(t->list);
+    free(t->named);
     rules_judge_destroy(t->judge);
     rules_set_free(&t->set);
     free(t);
@@ -217,8 +277,8 @@ static int test_run(struct cli *cli, const struct cli_args *args)
 }
 
 static const struct cli_option test_options_list[] = {
-    { "from", "IFACE", "they come from there: web.0, or nic0 (the usual one)", 'f' },
-    { "to", "IFACE", "they go there", 't' },
+    { "from", "IFACE", "all come from there: web.0, or nic0", 'f' },
+    { "to", "IFACE", "all go there", 't' },
     { "vifs", "LIST", "VIFs with their addresses: each packet then comes from, and goes to, whose they are, else nic0: 'web.0=10.0.2.16 fec0::16,db.0=10.0.2.17'", 'v' },
     { "antispoof", NULL, "hold the VIFs of --vifs to their MACs and addresses", 'a' },
     { "only", "VERDICT", "tell packets of this verdict alone: accept, drop, reject, forward, spoofed", 'o' },
@@ -231,8 +291,9 @@ const struct cli_command cmd_rules_test = {
     .arguments = "FILE... CAPTURE",
     .summary = "Judge the packets of a capture by files of rules, on any machine",
     .description = "CAPTURE is a file of tcpdump, Wireshark or collet capture. For each packet: its number, its time, the verdict, where\nit fell, the packet, and the rule or policy that decided. A packet that comes from a VIF is judged going out there; one\n"
-                   "that goes to a VIF, coming in there; one from a card, coming in there; one to a card, going out. Time is that of the\ncapture, so that limits and connections do as they would have done.",
-    .examples = "  collet rules test web.rules web.pcap --from nic0 --to web.0\n  collet rules test web.rules all.pcapng --vifs 'web.0=10.0.2.16,db.0=10.0.2.17' --only drop",
+                   "that goes to a VIF, coming in there; one from a card, coming in there; one to a card, going out. A pcapng of collet capture\nnames the interface and the direction of each packet, and it is judged there; other files do not: --from, --to or --vifs\n"
+                   "say where, else packets are taken as coming in on nic0. Time is that of the capture, so that limits and connections do as\nthey would have done. CAPTURE -: standard input.",
+    .examples = "  collet rules test web.rules web.pcapng\n  collet rules test web.rules web.pcap --from nic0 --to web.0\n  collet rules test web.rules all.pcapng --vifs 'web.0=10.0.2.16,db.0=10.0.2.17' --only drop",
     .options = test_options_list,
     .complete = "files",
     .least = 2,

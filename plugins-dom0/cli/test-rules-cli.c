@@ -2,6 +2,7 @@
 /*
  * `collet rules check`, `test`, `explain` and `diff`, run as main() runs them. Judging itself: plugins-dom0/rules/test-judge.c.
  */
+#include "capture.h"
 #include "fake-net.h"
 #include "judge.h"
 #include "test-run.h"
@@ -119,6 +120,115 @@ START_TEST(test_tells_which_rule_decides_each_packet)
 }
 END_TEST
 
+/* As `collet capture -w` writes it: the same packet at both of its ends, and one that a card sent. */
+static void our_capture(const char *name)
+{
+    static const struct {
+        const char *packet, *interface;
+        uint8_t direction;
+    } frames[] = {
+        { "tcp from 10.0.2.17 to 10.0.2.16 port 22", "db.0", COLLET_CAPTURE_OUT },
+        { "tcp from 10.0.2.17 to 10.0.2.16 port 22", "web.0", COLLET_CAPTURE_IN },
+        { "tcp from 10.0.2.16 to 10.0.2.2 port 80", "nic0", COLLET_CAPTURE_OUT },
+        { "tcp from 10.0.2.2 to 10.0.2.16 port 80", "nic0", COLLET_CAPTURE_IN },
+    };
+    struct capture_file f = { .format = CAPTURE_PCAPNG };
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    f.file = fopen(path, "w");
+    capture_file_begin(&f);
+    for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+        struct collet_capture_record record = { .direction = frames[i].direction };
+        struct rules_worded w;
+        struct capture_frame frame = { .record = &record, .bytes = w.bytes, .time_ns = 1700000000123456789ull + i };
+
+        ck_assert_int_eq(rules_packet_in_words(frames[i].packet, &w), 0);
+        snprintf(record.name, sizeof(record.name), "%s", frames[i].interface);
+        record.captured = record.frame_bytes = w.frame.length;
+        capture_file_frame(&f, &frame);
+    }
+    capture_file_end(&f, NULL, 0);
+    fclose(f.file);
+}
+
+START_TEST(our_own_captures_say_where_each_packet_was_seen)
+{
+    static const char *const expected[][3] = { { "reject", "out", "db.0" }, { "drop", "in", "web.0" }, { "accept", "out", "nic0" }, { "drop", "in", "nic0" } };
+    json_t *json, *list;
+
+    file("r", "drop in on web port 22\nreject out on db port 22\naccept out on nic0\ndrop in on nic0\n");
+    our_capture("c");
+    ck_assert_int_eq(run_in("rules test @r @c --json"), 0);
+    json = said_json();
+    list = json_object_get(json, "verdicts");
+    ck_assert_uint_eq(json_array_size(list), 4);
+    for (size_t i = 0; i < 4; i++) {
+        json_t *v = json_array_get(list, i);
+
+        ck_assert_str_eq(json_string_value(json_object_get(v, "verdict")), expected[i][0]);
+        ck_assert_str_eq(json_string_value(json_object_get(v, "direction")), expected[i][1]);
+        ck_assert_str_eq(json_string_value(json_object_get(v, "interface")), expected[i][2]);
+        ck_assert_int_eq(json_integer_value(json_object_get(v, "time_ns")), 1700000000123456789ll + (json_int_t)i);
+    }
+    ck_assert(json_is_null(json_object_get(json, "assumed")));
+    json_decref(json);
+    /* What is said goes before what the file says. */
+    ck_assert_int_eq(run_in("rules test @r @c --to web.0"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "4 packets: 2 accepted, 2 not"));
+}
+END_TEST
+
+START_TEST(what_a_capture_does_not_say_is_assumed_aloud)
+{
+    static const char *const packets[] = { "tcp from 1.2.3.4 to 10.0.2.16 port 22", NULL };
+
+    file("r", "drop in on nic0\n");
+    capture("c", packets);
+    ck_assert_int_eq(run_in("rules test @r @c"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "drop    in on nic0"));
+    ck_assert_ptr_nonnull(strstr(said, "1 packets without an interface were taken as coming in on nic0; --from, --to and --vifs say otherwise"));
+    ck_assert_int_eq(run_in("rules test @r @c --from nic0"), 0);
+    ck_assert_ptr_null(strstr(said, "taken as"));
+}
+END_TEST
+
+START_TEST(damaged_captures_are_told)
+{
+    uint8_t bytes[4096];
+    char path[128];
+    size_t size;
+    FILE *f;
+
+    file("r", "accept\n");
+    file("empty", "");
+    our_capture("c");
+    ck_assert_int_eq(run_in("rules test @r @empty"), CLI_FAILED);
+    ck_assert_ptr_nonnull(strstr(complained, "an empty file"));
+    ck_assert_int_eq(run_in("rules test @r @none"), CLI_FAILED);
+    ck_assert_ptr_nonnull(strstr(complained, "No such file"));
+    snprintf(path, sizeof(path), "%s/c", folder);
+    f = fopen(path, "r");
+    size = fread(bytes, 1, sizeof(bytes), f);
+    fclose(f);
+    snprintf(path, sizeof(path), "%s/d", folder);
+    for (size_t cut = 1; cut < size; cut += 13) {
+        f = fopen(path, "w");
+        fwrite(bytes, 1, cut, f);
+        fclose(f);
+        run_in("rules test @r @d");
+    }
+    for (size_t at = 0; at < size; at++) {
+        f = fopen(path, "w");
+        bytes[at] ^= 0x80;
+        fwrite(bytes, 1, size, f);
+        bytes[at] ^= 0x80;
+        fclose(f);
+        run_in("rules test @r @d");
+    }
+}
+END_TEST
+
 START_TEST(spoofed_packets_are_told)
 {
     static const char *const packets[] = { "udp from 10.0.2.16 to 10.0.2.17 mac 00:16:3e:00:00:01", "udp from 10.0.2.99 to 10.0.2.17 mac 00:16:3e:00:00:01", NULL };
@@ -185,6 +295,9 @@ Suite *suite_rules_cli(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, check_tells_mistakes_and_what_would_be_right);
     tcase_add_test(c, test_tells_which_rule_decides_each_packet);
+    tcase_add_test(c, our_own_captures_say_where_each_packet_was_seen);
+    tcase_add_test(c, what_a_capture_does_not_say_is_assumed_aloud);
+    tcase_add_test(c, damaged_captures_are_told);
     tcase_add_test(c, spoofed_packets_are_told);
     tcase_add_test(c, explain_names_the_rule);
     tcase_add_test(c, diff_tells_what_comes_goes_and_moves);
