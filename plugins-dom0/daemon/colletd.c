@@ -218,7 +218,7 @@ static void rules_begin(struct daemon *d)
 static int plugins_begin(struct daemon *d)
 {
     struct plugins_settings settings = {.loop = d->loop,
-                                        .daemon = {.arg = d->domains, .world = domains_world, .apply = domains_apply, .apply_disk = domains_apply_disk, .apply_rules = domains_apply_rules, .log = plugin_log},
+                                        .daemon = {.arg = d->domains, .world = domains_world, .apply = domains_apply, .apply_disk = domains_apply_disk, .apply_rules = domains_apply_rules, .rules_name = domains_rules_name, .log = plugin_log},
                                         .plugin_folder = d->settings->plugin_folder,
                                         .settings_folder = d->settings->plugin_settings_folder,
                                         .worker = d->settings->plugin_worker,

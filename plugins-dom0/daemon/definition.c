@@ -53,9 +53,16 @@ const char *definition_name_wrong(const char *name)
     return name[0] == '.' || name[0] == '-' ? "a name must begin with a letter, a digit, '_' or '+'" : NULL;
 }
 
+const char *definition_domain_name_wrong(const char *name)
+{
+    if (strncmp(name, "nic", 3) == 0 && name[3] != '\0' && name[3 + strspn(name + 3, "0123456789")] == '\0')
+        return "nic0, nic1, ... are the network cards: rules could not tell them apart";
+    return definition_name_wrong(name);
+}
+
 static void take_name(struct definition_reading *r, const char *key, const char *value, unsigned int line)
 {
-    const char *bad = definition_name_wrong(value);
+    const char *bad = definition_domain_name_wrong(value);
 
     if (bad != NULL) {
         wrong(r, key, value, line, "%s", bad);

@@ -110,3 +110,4 @@ int definition_vif_take(struct definition_vif *vif, const char *key, const char 
 const char *definition_vif_name_wrong(const char *name);
 /* Is this a name for a domain or a disk? NULL, or what was expected. */
 const char *definition_name_wrong(const char *name);
+const char *definition_domain_name_wrong(const char *name); /* which is no card's either */

@@ -150,7 +150,7 @@ static const char *apply_definition(struct domain *domain, int *rc, char *text, 
     }
     if (def->vbd_count != 0 && (*rc = vbds_add_defined(domain->domains->s.vbds, domain->domid, def, text, bytes)) != 0)
         return text;
-    if (def->vif_count != 0 && domain->domains->s.vifs != NULL && (*rc = vifs_add_defined(domain->domains->s.vifs, domain->domid, def, text, bytes)) != 0)
+    if (def->vif_count != 0 && domain->domains->s.vifs != NULL && (*rc = vifs_add_defined(domain->domains->s.vifs, domain->domid, domain->name, def, text, bytes)) != 0)
         return text;
     return NULL;
 }

@@ -167,13 +167,10 @@ void domains_op_shutdown(struct domains *d, struct call *call, const char *which
 static bool name_fits(struct domains *d, struct call *call, const char *name, const struct domain *self)
 {
     struct domain *other = domain_by_name(d, name);
-    size_t length = strlen(name), i;
-    bool number = true;
+    const char *bad = definition_domain_name_wrong(name);
 
-    for (i = 0; i < length; i++)
-        number = number && isdigit((unsigned char)name[i]);
-    if (length == 0 || length >= COLLET_NAME_MAX || number) {
-        call_fail(call, EINVAL, "%.60s: a name of 1 to %d characters was expected, and not a number", name, COLLET_NAME_MAX - 1);
+    if (bad != NULL) {
+        call_fail(call, EINVAL, "%.60s: %s", name, bad);
         return false;
     }
     if (other == NULL || other == self)
@@ -190,6 +187,7 @@ void domains_op_rename(struct domains *d, struct call *call, const char *which, 
     const struct backend *b = d->s.backend;
     struct collet_domain_info info;
     struct domain *domain, *old;
+    const char *vifs_said;
     int rc;
 
     if (domain_find(d, call, which, &domain, &info) != 0 || !domain_there(call, which, domain, &info) || !name_fits(d, call, name, domain))
@@ -199,6 +197,7 @@ void domains_op_rename(struct domains *d, struct call *call, const char *which, 
         call_fail(call, rc, "%s: %s", which, b->error(b->arg));
         return;
     }
+    vifs_said = d->s.vifs != NULL ? vifs_domain_name(d->s.vifs, info.domid) : NULL;
     old = domain_by_name(d, name);
     if (old != NULL && old != domain)
         domain_remove(old);
@@ -214,6 +213,8 @@ void domains_op_rename(struct domains *d, struct call *call, const char *which, 
     if (b->store_rename(b->arg, info.domid, domain != NULL ? domain->uuid : "", name) != 0)
         log_warning("%s: its name in XenStore: %s", name, b->error(b->arg));
     log_note("%s: is called %s now", info.name, name);
+    if (vifs_said != NULL && strcmp(vifs_said, name) != 0)
+        log_warning("%s: its interfaces, network rules and plugins for them know it as %s until its next start; then what they say of %s does not hold for it any more", name, vifs_said, vifs_said);
     call_result(call, NULL);
 }
 

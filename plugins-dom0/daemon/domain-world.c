@@ -214,3 +214,10 @@ int domains_apply_rules(void *arg, const char *plugin, uint32_t order, const cha
     snprintf(error, error_bytes, "this daemon does not look after network rules");
     return -ENODEV;
 }
+
+const char *domains_rules_name(void *arg, uint32_t domid)
+{
+    struct domains *d = arg;
+
+    return d->s.vifs != NULL ? vifs_domain_name(d->s.vifs, domid) : NULL;
+}

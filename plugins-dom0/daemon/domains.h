@@ -68,5 +68,7 @@ int domains_apply(void *arg, const char *plugin, const char *module, struct coll
 int domains_apply_disk(void *arg, const char *plugin, uint32_t disk, const char *module, struct collet_disk_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed,
                        char *error, size_t error_bytes);
 int domains_apply_rules(void *arg, const char *plugin, uint32_t order, const char *text, char *error, size_t error_bytes);
+/* How its interfaces are called, if not by its name; NULL. */
+const char *domains_rules_name(void *arg, uint32_t domid);
 /* How many domains are being built or wait for their restart: for tests and for an orderly end. */
 unsigned int domains_unsettled(const struct domains *d);

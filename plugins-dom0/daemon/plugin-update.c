@@ -111,6 +111,15 @@ static void fill_update(struct plugin_pack *p, void *arg)
     plugin_pack_world(p, update->world);
 }
 
+/* Rules have to name a domain as its interfaces do, or they would meet nothing. */
+static const char *name_for(const struct plugin *plugin, const struct collet_plugin_domain *d)
+{
+    const struct plugins_daemon *daemon = &plugin->plugins->set.daemon;
+    const char *name = plugin->kind & COLLET_PLUGIN_NET && daemon->rules_name != NULL ? daemon->rules_name(daemon->arg, d->domid) : NULL;
+
+    return name != NULL ? name : d->name;
+}
+
 static int update_call(struct plugin *plugin, enum collet_plugin_event event, const struct collet_plugin_world *world)
 {
     static const struct plugin_totals none;
@@ -124,6 +133,7 @@ static int update_call(struct plugin *plugin, enum collet_plugin_event event, co
             const struct plugin_totals *before = totals_of(plugin, world->domains[i].domid);
 
             domains[i] = world->domains[i];
+            domains[i].name = name_for(plugin, &world->domains[i]);
             if (plugin->last_call_ns != 0)
                 fill_interval(&domains[i], before != NULL ? before : &none);
             keep_totals(&totals[i], &domains[i]);

@@ -43,6 +43,8 @@ struct plugins_daemon {
                       char *error, size_t error_bytes);
     /* The part of the network rules that the plugin wants, in the rule language (rule-parts.h); NULL: it has none any more. 0, or -errno with a sentence: the part before stays. NULL: there is no network. */
     int (*apply_rules)(void *arg, const char *plugin, uint32_t order, const char *text, char *error, size_t error_bytes);
+    /* How network rules call the domain, where that is not its name (it was renamed); NULL: by its name. Plugins of kind NET are told this one. Optional. */
+    const char *(*rules_name)(void *arg, uint32_t domid);
     /* One line for the daemon's log: 0 note, 1 warning, 2 error. */
     void (*log)(void *arg, int level, const char *text);
 };

@@ -197,6 +197,7 @@ START_TEST(mistakes_in_sections)
     mistaken(HEAD "[sched]\nperiod = soon\n", "a time like");
     mistaken(HEAD "[sched\nweight = 1\n", "web.ini:5: [sched: the ']' is missing");
     mistaken(HEAD "what is this\n", "web.ini:5: what is this: a line like `key = value`");
+    mistaken("[domain]\nname = nic0\nkernel = k\nmemory = 64M\n", "web.ini:2: name = nic0: nic0, nic1, ... are the network cards");
     mistaken(HEAD "= 5\n", "web.ini:5: = 5: a line like");
 }
 END_TEST

@@ -428,6 +428,7 @@ int rule_parts_set(struct rule_parts *parts, const char *name, uint32_t order, c
 static struct {
     int fail_add;
     uint32_t given[FAKE_DOMAINS];
+    char names[FAKE_DOMAINS][COLLET_NAME_MAX];
     unsigned int count, anew, reconciled;
 } nets;
 
@@ -438,11 +439,23 @@ void vifs_check(struct vifs *v, const struct definition *definition, struct text
         text_mistake(mistakes, definition->file, definition->vifs[0].line, "no such card");
 }
 
-int vifs_add_defined(struct vifs *v, uint32_t domid, const struct definition *definition, char *error, size_t error_bytes)
+const char *vifs_domain_name(const struct vifs *v, uint32_t domid)
+{
+    unsigned int i;
+
+    (void)v;
+    for (i = 0; i < nets.count; i++)
+        if (nets.given[i] == domid)
+            return nets.names[i];
+    return NULL;
+}
+
+int vifs_add_defined(struct vifs *v, uint32_t domid, const char *domain, const struct definition *definition, char *error, size_t error_bytes)
 {
     int rc = -nets.fail_add;
 
     (void)v;
+    snprintf(nets.names[nets.count], sizeof(nets.names[0]), "%s", domain);
     ck_assert(fake_find(domid)->flags & COLLET_DOMAIN_PAUSED);
     ck_assert_uint_ne(definition->vif_count, 0);
     nets.fail_add = 0;
@@ -457,8 +470,10 @@ void vifs_domain_gone(struct vifs *v, uint32_t domid)
 
     (void)v;
     for (i = 0; i < nets.count; i++)
-        if (nets.given[i] == domid)
+        if (nets.given[i] == domid) {
+            memmove(nets.names[i], nets.names[nets.count - 1], sizeof(nets.names[0]));
             nets.given[i--] = nets.given[--nets.count];
+        }
 }
 
 void vifs_store_anew(struct vifs *v)
@@ -1029,7 +1044,11 @@ START_TEST(renaming)
     domains_op_rename(domains, new_call(), "web", "mail");
     failed_with("EEXIST", "mail");
     domains_op_rename(domains, new_call(), "web", "77");
-    failed_with("EINVAL", "not a number");
+    failed_with("EINVAL", "must not be a number");
+    domains_op_rename(domains, new_call(), "web", "nic1");
+    failed_with("EINVAL", "network cards");
+    domains_op_rename(domains, new_call(), "web", "w\"");
+    failed_with("EINVAL", "only letters");
     domains_op_rename(domains, new_call(), "web", "www");
     ck_assert(ok(last()));
     ck_assert_str_eq(fake_find(1)->name, "www");
@@ -1040,6 +1059,20 @@ START_TEST(renaming)
     shut_down("www", SHUTDOWN_reboot);
     ck_assert_str_eq(entry_text("www", "state"), "running");
     ck_assert_str_eq(fake.domains[fake.count - 1].name, "www");
+}
+END_TEST
+
+START_TEST(rules_follow_a_renamed_domain)
+{
+    create(DEFINITION("web") "[vif 0]\nip = 10.0.2.16\n");
+    ck_assert_str_eq(domains_rules_name(domains, 1), "web");
+    domains_op_rename(domains, new_call(), "web", "db");
+    ck_assert(ok(last()));
+    ck_assert_str_eq(domains_rules_name(domains, 1), "web");
+    shut_down("db", SHUTDOWN_reboot);
+    ck_assert_str_eq(entry_text("db", "state"), "running");
+    ck_assert_str_eq(domains_rules_name(domains, fake.domains[fake.count - 1].domid), "db");
+    ck_assert_ptr_null(domains_rules_name(domains, 77));
 }
 END_TEST
 
@@ -1431,6 +1464,7 @@ Suite *suite_domains(void)
     tcase_add_test(tcase, a_new_store);
     tcase_add_test(tcase, memory);
     tcase_add_test(tcase, renaming);
+    tcase_add_test(tcase, rules_follow_a_renamed_domain);
     tcase_add_test(tcase, consoles);
     tcase_add_test(tcase, domains_of_others);
     tcase_add_test(tcase, destroyed_before_its_restart);

@@ -44,6 +44,7 @@ static struct {
     uint32_t rules_order;
     unsigned int rules_changes; /* calls of apply_rules, with a text or without */
     int rules_rc;
+    const char *rules_name; /* of domain 1 */
     struct collet_disk_value disk_last[2][8];
     unsigned int disk_count[2];
     unsigned int changes, values; /* calls of apply that succeeded, and what they set */
@@ -95,6 +96,12 @@ static int fake_apply_rules(void *arg, const char *plugin, uint32_t order, const
     fake.rules_changes++;
     snprintf(error, error_bytes, "plugin %s:1:1: not today", plugin);
     return fake.rules_rc;
+}
+
+static const char *fake_rules_name(void *arg, uint32_t domid)
+{
+    (void)arg;
+    return domid == 1 ? fake.rules_name : NULL;
 }
 
 static int fake_apply_disk(void *arg, const char *plugin, uint32_t disk, const char *module, struct collet_disk_value *values, const char *const *why, unsigned int count, uint64_t *before, unsigned int *failed,
@@ -150,7 +157,7 @@ static void start(void)
     chmod(folder, 0755);
     loop = loop_create();
     plugins = plugins_create(&(struct plugins_settings){.loop = loop,
-                                                        .daemon = {.world = fake_world, .apply = fake_apply, .apply_disk = fake_apply_disk, .apply_rules = fake_apply_rules, .log = fake_log},
+                                                        .daemon = {.world = fake_world, .apply = fake_apply, .apply_disk = fake_apply_disk, .apply_rules = fake_apply_rules, .rules_name = fake_rules_name, .log = fake_log},
                                                         .plugin_folder = folder,
                                                         .settings_folder = folder,
                                                         .worker = "build/dom0/lib/collet/plugin-worker",
@@ -534,6 +541,24 @@ START_TEST(rules_of_the_network_are_handed_on)
     plugins_unload(plugins, "blocklist", outcome_done, &o);
     UNTIL(o.done);
     ck_assert_str_eq(fake.rules, "(none)");
+}
+END_TEST
+
+START_TEST(rules_name_domains_as_their_interfaces_do)
+{
+    char command[256];
+
+    snprintf(command, sizeof(command), "cp build/dom0/lib/collet/plugins/ratelimit.so %s/ && chmod 755 %s/ratelimit.so", folder, folder);
+    ck_assert_int_eq(system(command), 0);
+    settings("ratelimit", "[domain www]\nin = 7/s\n[domain web]\nin = 8/s\n");
+    fake.rules_name = "www";
+    ck_assert_int_eq(load("ratelimit").rc, 0);
+    UNTIL(fake.rules_changes == 1);
+    ck_assert_str_eq(fake.rules, "drop in on \"www\" limit rate 7/s over label \"ratelimit www in\"\n");
+    fake.rules_name = NULL;
+    plugins_event(plugins, COLLET_PLUGIN_DOMAIN_CAME);
+    UNTIL(fake.rules_changes == 2);
+    ck_assert_str_eq(fake.rules, "drop in on \"web\" limit rate 8/s over label \"ratelimit web in\"\n");
 }
 END_TEST
 
@@ -1055,6 +1080,7 @@ Suite *suite_plugin_host(void)
     tcase_add_test(t, a_bad_reload_costs_nothing);
     tcase_add_test(t, unload_ends_the_worker);
     tcase_add_test(t, rules_of_the_network_are_handed_on);
+    tcase_add_test(t, rules_name_domains_as_their_interfaces_do);
     tcase_add_test(t, rules_of_a_plugin_that_has_no_business_with_them);
     tcase_add_test(t, rules_that_are_too_long);
     tcase_add_test(t, a_hanging_worker_is_unloaded_too);

@@ -498,6 +498,33 @@ START_TEST(fronts_that_lie)
 }
 END_TEST
 
+START_TEST(a_front_cannot_fill_the_log)
+{
+    struct xenbus_device *dev;
+    char state[16];
+    unsigned int i;
+
+    ADD(3, "web", "0");
+    of(3, 0);
+    dev = &vifs->first->next->x;
+    dev->lines = 0;
+    dev->lines_since_ns = loop_now();
+    for (i = 0; i < 200; i++) {
+        snprintf(state, sizeof(state), "a%u", i);
+        dev->steps = 0; /* time goes by */
+        front_puts("state", state);
+    }
+    ck_assert_uint_eq(dev->lines, 10);
+    ck_assert_uint_eq(dev->quiet, 190);
+    ck_assert_ptr_nonnull(strstr(shown("web.0", "why"), "a199")); /* the list tells the last all the same */
+    dev->lines_since_ns -= 60000000000ull;
+    dev->steps = 0;
+    front_puts("state", "b");
+    ck_assert_uint_eq(dev->lines, 1);
+    ck_assert_uint_eq(dev->quiet, 0);
+}
+END_TEST
+
 START_TEST(a_broken_ring_is_closed)
 {
     ADD(3, "web", "0");
@@ -637,6 +664,24 @@ START_TEST(removal_waits_for_the_guest_or_not)
 }
 END_TEST
 
+START_TEST(a_renamed_domain_keeps_one_name_for_rules)
+{
+    ADD(3, "web", "0");
+    ADD(3, "db", "1"); /* it has been renamed meanwhile */
+    ck_assert_str_eq(named("web.1")->domain, "web");
+    ck_assert_str_eq(vifs_domain_name(vifs, 3), "web");
+    ck_assert_ptr_null(vifs_domain_name(vifs, 4));
+    ADD(4, "web", "lan"); /* who is called so now would meet the other's rules */
+    failed("EEXIST", "the interfaces of domain 3 are called web");
+    daemon_kill();
+    daemon_start();
+    ck_assert_str_eq(vifs_domain_name(vifs, 3), "web");
+    vifs_domain_gone(vifs, 3);
+    ADD(4, "web", "lan");
+    ck_assert_str_eq(named("web.lan")->domain, "web");
+}
+END_TEST
+
 START_TEST(interfaces_of_a_definition)
 {
     struct text_mistakes *mistakes = calloc(1, sizeof(*mistakes));
@@ -648,7 +693,7 @@ START_TEST(interfaces_of_a_definition)
     ck_assert_msg(d != NULL, "%s", mistakes->text);
     vifs_check(vifs, d, mistakes);
     ck_assert_uint_eq(mistakes->count, 0);
-    ck_assert_int_eq(vifs_add_defined(vifs, 3, d, error, sizeof(error)), 0);
+    ck_assert_int_eq(vifs_add_defined(vifs, 3, d->name, d, error, sizeof(error)), 0);
     ck_assert_uint_eq(named("web.0")->settings.bytes_per_s, 10u << 20);
     ck_assert_uint_eq(named("web.lan")->settings.flags, COLLET_VIF_SPOOF_OK | COLLET_VIF_ALL);
     ck_assert_uint_eq(named("web.lan")->settings.weight, 200);
@@ -656,7 +701,7 @@ START_TEST(interfaces_of_a_definition)
     strcpy(d->vifs[0].network, "nic7");
     vifs_check(vifs, d, mistakes);
     ck_assert_ptr_nonnull(strstr(mistakes->text, "web.ini:5: network = nic7: nic7: there is no such card"));
-    ck_assert_int_eq(vifs_add_defined(vifs, 4, d, error, sizeof(error)), -ENODEV);
+    ck_assert_int_eq(vifs_add_defined(vifs, 4, "db", d, error, sizeof(error)), -ENODEV);
     ck_assert_ptr_nonnull(strstr(error, "web.ini:5: [vif 0]: nic7"));
     vifs_domain_gone(vifs, 3);
     ck_assert_int_eq(node_at("/local/domain/0/collet-vif/3"), -1);
@@ -766,12 +811,14 @@ Suite *suite_vifs(void)
     tcase_add_test(t, a_netfront_connects_shuts_down_and_begins_anew);
     tcase_add_test(t, features_that_do_not_fit_together);
     tcase_add_test(t, fronts_that_lie);
+    tcase_add_test(t, a_front_cannot_fill_the_log);
     tcase_add_test(t, a_broken_ring_is_closed);
     tcase_add_test(t, networks_have_numbers);
     tcase_add_test(t, without_a_card);
     tcase_add_test(t, macs_differ_on_their_own);
     tcase_add_test(t, refusals_leave_nothing);
     tcase_add_test(t, removal_waits_for_the_guest_or_not);
+    tcase_add_test(t, a_renamed_domain_keeps_one_name_for_rules);
     tcase_add_test(t, interfaces_of_a_definition);
     tcase_add_test(t, destroyed_by_another_program);
     tcase_add_test(t, killed_before_each_step);

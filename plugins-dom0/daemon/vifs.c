@@ -43,6 +43,15 @@ struct vif *vif_by_name(const struct vifs *v, uint32_t domid, const char *name)
     return NULL;
 }
 
+const char *vifs_domain_name(const struct vifs *v, uint32_t domid)
+{
+    const struct vif *vif = v->first;
+
+    while (vif != NULL && (vif->x.domid != domid || vif->x.gone))
+        vif = vif->next;
+    return vif != NULL ? vif->domain : NULL;
+}
+
 /* "web.0": what is behind the domain's name. */
 static const char *name_alone(const struct collet_vif_info *info)
 {
@@ -230,18 +239,34 @@ static int create_refused(const struct vifs *v, int rc, const struct collet_vif_
     return say(error, bytes, rc, "%.300s", v->s.backend->error(v->s.backend->arg));
 }
 
+/* Rules that name a domain mean all of its interfaces, and those of no other: one that was renamed gives its old name to a new interface too, and nobody else gets it before its next start. */
+static int domain_choose(const struct vifs *v, const struct vif_order *order, const char **domain, char *error, size_t bytes)
+{
+    const char *before = vifs_domain_name(v, order->domid);
+    const struct vif *vif;
+
+    *domain = before != NULL ? before : order->domain;
+    for (vif = v->first; vif != NULL; vif = vif->next)
+        if (vif->x.domid != order->domid && !vif->x.gone && strcmp(vif->domain, *domain) == 0)
+            return say(error, bytes, -EEXIST, "the interfaces of domain %" PRIu32 " are called %.63s; it was renamed, and keeps that until it starts anew", vif->x.domid, *domain);
+    return 0;
+}
+
 static int create(struct vifs *v, const struct vif_order *order, struct collet_vif_info *info, const char **network, char *error, size_t bytes)
 {
     const struct definition_vif *wanted = order->vif;
     struct collet_vif_create create = {.domid = order->domid, .settings = wanted->settings};
-    int rc = device_choose(v, order->domid, &create.device, error, bytes);
+    const char *domain;
+    int rc = domain_choose(v, order, &domain, error, bytes);
 
+    if (rc == 0)
+        rc = device_choose(v, order->domid, &create.device, error, bytes);
     if (rc == 0)
         rc = network_find(v, wanted->network, network, &create.settings.segment, error, bytes);
     if (rc != 0)
         return rc;
-    snprintf(create.name, sizeof(create.name), "%.31s.%.31s", order->domain, wanted->name);
-    snprintf(create.domain, sizeof(create.domain), "%.31s", order->domain);
+    snprintf(create.name, sizeof(create.name), "%.31s.%.31s", domain, wanted->name);
+    snprintf(create.domain, sizeof(create.domain), "%.31s", domain);
     memcpy(create.mac, wanted->mac, sizeof(create.mac));
     if (!wanted->mac_given)
         mac_choose(v, create.name, create.mac);
@@ -289,7 +314,7 @@ void vifs_check(struct vifs *v, const struct definition *definition, struct text
     }
 }
 
-int vifs_add_defined(struct vifs *v, uint32_t domid, const struct definition *definition, char *error, size_t error_bytes)
+int vifs_add_defined(struct vifs *v, uint32_t domid, const char *domain, const struct definition *definition, char *error, size_t error_bytes)
 {
     struct vif *made;
     char text[400];
@@ -297,7 +322,7 @@ int vifs_add_defined(struct vifs *v, uint32_t domid, const struct definition *de
     int rc;
 
     for (i = 0; i < definition->vif_count; i++) {
-        struct vif_order order = {.domid = domid, .domain = definition->name, .vif = &definition->vifs[i]};
+        struct vif_order order = {.domid = domid, .domain = domain, .vif = &definition->vifs[i]};
 
         rc = vif_make(v, &order, &made, text, sizeof(text));
         if (rc != 0)

@@ -27,7 +27,7 @@ struct vifs_settings {
 /* One that somebody wants. */
 struct vif_order {
     uint32_t domid;
-    const char *domain; /* its name: the VIF is called "domain.name" */
+    const char *domain; /* its name: the VIF is called "domain.name", unless the domain has VIFs of another name already */
     const struct definition_vif *vif;
 };
 
@@ -47,12 +47,15 @@ unsigned int vifs_own_waiting(const struct vifs *v);
 
 /* Are these networks there? Mistakes are told with file and line. */
 void vifs_check(struct vifs *v, const struct definition *definition, struct text_mistakes *mistakes);
-/* All interfaces of a definition for a domain that has not begun to run. 0, or -errno and a sentence: then its domain is to be destroyed, and vifs_domain_gone called. */
-int vifs_add_defined(struct vifs *v, uint32_t domid, const struct definition *definition, char *error, size_t error_bytes);
+/* All interfaces of a definition for the domain of this name, which has not begun to run (a renamed one has another name than its definition). 0, or -errno and a sentence: then its domain is to be destroyed, and vifs_domain_gone called. */
+int vifs_add_defined(struct vifs *v, uint32_t domid, const char *domain, const struct definition *definition, char *error, size_t error_bytes);
 /* The domain has been destroyed, its VIFs with it: the rest goes. */
 void vifs_domain_gone(struct vifs *v, uint32_t domid);
 /* A VIF was destroyed or broken, perhaps by another program: look. */
 void vifs_reconcile(struct vifs *v);
+
+/* What the interfaces of this domain call it, and so network rules: its name when it began; NULL: it has none. */
+const char *vifs_domain_name(const struct vifs *v, uint32_t domid);
 
 void vifs_op_add(struct vifs *v, struct call *call, const struct vif_order *order);
 void vifs_op_remove(struct vifs *v, struct call *call, uint32_t domid, const char *name, bool force);

@@ -27,6 +27,8 @@
 
 #define STEPS_MAX 40u /* a handshake needs six */
 #define SECOND_NS 1000000000ull
+#define MINUTE_NS (60 * SECOND_NS)
+#define LINES_A_MINUTE 10u /* in the log, of one device */
 #define VALUE_BYTES 512
 #define TOKEN_BYTES 48
 #define DOMAIN0 0u
@@ -47,6 +49,25 @@ const char *xenbus_state_name(uint32_t state)
     return state < sizeof(state_names) / sizeof(state_names[0]) ? state_names[state] : "nonsense";
 }
 
+/* What a guest does makes a line: it may have some, or the log would tell of nothing else. */
+static bool may_log(struct xenbus_device *dev)
+{
+    uint64_t now = loop_now();
+
+    if (now - dev->lines_since_ns >= MINUTE_NS) {
+        if (dev->quiet != 0)
+            log_note("%s: %u more lines of this kind were left out", dev->title, dev->quiet);
+        dev->lines_since_ns = now;
+        dev->lines = dev->quiet = 0;
+    }
+    if (dev->lines < LINES_A_MINUTE) {
+        dev->lines++;
+        return true;
+    }
+    dev->quiet++;
+    return false;
+}
+
 __attribute__((format(printf, 2, 3))) static void complain(struct xenbus_device *dev, const char *format, ...)
 {
     char text[sizeof(dev->why)], *at;
@@ -62,7 +83,8 @@ __attribute__((format(printf, 2, 3))) static void complain(struct xenbus_device 
     if (strcmp(text, dev->why) == 0)
         return;
     memcpy(dev->why, text, sizeof(text));
-    log_warning("%s: %s", dev->title, text);
+    if (may_log(dev))
+        log_warning("%s: %s", dev->title, text);
 }
 
 /* ---- Names ---- */
@@ -308,7 +330,7 @@ static void ring_take(struct xenbus_device *dev)
     dev->served = true;
     memcpy(dev->offer, offer, sizeof(offer));
     dev->why[0] = '\0';
-    if (state_set(dev, XenbusStateConnected) == 0)
+    if (state_set(dev, XenbusStateConnected) == 0 && may_log(dev))
         log_note("%s: connected", dev->title);
 }
 

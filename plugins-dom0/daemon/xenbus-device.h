@@ -63,6 +63,8 @@ struct xenbus_device {
     bool closing, forced;    /* it shall go, as soon as the guest lets go; or at once */
     bool ending, destroying; /* the hypervisor is at it: an answer will come; destroying: not only disconnected */
     bool gone;               /* its domain is no more: forget it when `ending` is over */
+    unsigned int lines, quiet; /* in the log in this minute; and left out of it */
+    uint64_t lines_since_ns;
     char why[200];           /* what is wrong with its front, or empty */
     unsigned int steps;      /* in this second */
     uint64_t steps_since_ns;
