@@ -8,6 +8,8 @@
  */
 #include <hv/plugin-tools.h>
 
+#include <arpa/inet.h>
+
 #define FIREWALL_ITEMS_MAX 128
 #define FIREWALL_VALUE_BYTES 512
 #define FIREWALL_NAME_BYTES 64
@@ -133,13 +135,53 @@ static int firewall_open(const struct collet_plugin_host *host, const struct col
     return 0;
 }
 
-static int firewall_read(const struct collet_plugin_host *host, struct firewall_item *item, const struct collet_plugin_setting *s)
+static bool firewall_number(const char *text, unsigned long most)
+{
+    return plugin_rules_word(text, "") && strspn(text, "0123456789") == strlen(text) && strlen(text) < 10 && strtoul(text, NULL, 10) <= most;
+}
+
+/* "10.0.2.2", "fec0::/64", "10.0.0.1-10.0.0.9", "80", "8000-8080"; or the name of a set that stands before. The rules would not compile with anything else, and would be left as they were. */
+static bool firewall_element(const struct firewall *f, const struct firewall_item *set, const char *word)
+{
+    char low[FIREWALL_VALUE_BYTES], *rest;
+    uint8_t address[16];
+    int family = strchr(word, ':') != NULL ? AF_INET6 : AF_INET;
+
+    for (const struct firewall_item *item = f->items; item < set; item++)
+        if (item->kind == FIREWALL_SET && strcmp(item->name, word) == 0)
+            return true;
+    strcpy(low, word);
+    rest = strpbrk(low, "-/");
+    if (rest == NULL)
+        return inet_pton(family, low, address) == 1 || firewall_number(low, 65535);
+    *rest++ = '\0';
+    if (word[rest - low - 1] == '/')
+        return inet_pton(family, low, address) == 1 && firewall_number(rest, family == AF_INET ? 32 : 128);
+    return firewall_number(low, 65535) ? firewall_number(rest, 65535) && strtoul(low, NULL, 10) <= strtoul(rest, NULL, 10)
+                                       : inet_pton(family, low, address) == 1 && inet_pton(family, rest, address) == 1;
+}
+
+static int firewall_addresses(const struct collet_plugin_host *host, const struct firewall *f, const struct collet_plugin_setting *s, struct firewall_item *set)
+{
+    static const char expected[] = "addresses like 10.0.2.2, fec0::/64 or 10.0.0.1-10.0.0.9 were expected, ports, or names of sets before this one";
+    const char *at = s->value;
+    char word[FIREWALL_VALUE_BYTES];
+
+    if (firewall_words(host, s, set->addresses, ".:/-_", expected) != 0)
+        return -EINVAL;
+    while (plugin_next_word(&at, word, sizeof(word)))
+        if (!firewall_element(f, set, word))
+            return plugin_setting_wrong(host, s, "%s: %s", word, expected);
+    return 0;
+}
+
+static int firewall_read(const struct collet_plugin_host *host, const struct firewall *f, struct firewall_item *item, const struct collet_plugin_setting *s)
 {
     const char *key = s->key;
 
     if (item->kind == FIREWALL_SET) {
         if (strcmp(key, "addresses") == 0)
-            return firewall_words(host, s, item->addresses, ".:/-", "addresses like 10.0.2.2, fec0::/64 or 10.0.0.1-10.0.0.9 were expected");
+            return firewall_addresses(host, f, s, item);
         if (strcmp(key, "file") == 0)
             return *s->value == '/' ? firewall_words(host, s, item->file, "/._-+", "a path was expected") : plugin_setting_wrong(host, s, "a path from the root was expected");
         return plugin_setting_wrong(host, s, "a [set NAME] has addresses or file");
@@ -195,7 +237,7 @@ static int firewall_configure(const struct collet_plugin_host *host, const struc
             rc = firewall_read_own(host, f, s) != 0 ? -EINVAL : rc;
         else if (item == NULL)
             rc = plugin_setting_wrong(host, s, "a section [set NAME], [group NAME] or [domain NAME] was expected before it");
-        else if (firewall_read(host, item, s) != 0)
+        else if (firewall_read(host, f, item, s) != 0)
             rc = -EINVAL;
     }
     if (rc == 0)
@@ -251,7 +293,7 @@ static struct firewall_item firewall_domain(const struct collet_plugin_host *hos
             continue;
         if (strcmp(s->key, "groups") != 0 && strcmp(s->key, "open") != 0)
             plugin_setting_wrong(host, s, "in a definition, firewall knows groups and open");
-        else if (firewall_read(host, &owners, s) == 0 && strcmp(s->key, "groups") == 0 && item.groups[0] == '\0')
+        else if (firewall_read(host, f, &owners, s) == 0 && strcmp(s->key, "groups") == 0 && item.groups[0] == '\0')
             strcpy(item.groups, owners.groups);
         else if (owners.has_open && !item.has_open) {
             strcpy(item.open, owners.open);
@@ -274,13 +316,26 @@ static void firewall_includes(struct plugin_rules *rules, const struct firewall 
         plugin_rules_add(rules, "include \"%s/%s\"\n", f->folder, word);
 }
 
-/* Answers to what it began itself, what keeps addresses known, and what is said to be open; nothing else comes in. */
+/* What the daemon takes for a file that has a mistake and never was right: the domain that it is for is closed, rather than left as if it had no rules. Domain0 is not, or nobody could mend the file. */
+static void firewall_instead(struct plugin_rules *rules, const struct firewall *f, const char *files, const struct collet_plugin_domain *d)
+{
+    char word[FIREWALL_VALUE_BYTES];
+
+    while (d->domid != 0 && plugin_next_word(&files, word, sizeof(word)))
+        plugin_rules_add(rules, PLUGIN_RULES_INSTEAD "\"%s/%s\": drop on \"%s\" label \"firewall %s closed: %s is wrong\"\n", f->folder, word, d->name, d->name, word);
+}
+
+/*
+ * Answers to what it began itself, what it gets and keeps its addresses by, and what is said to be open; nothing else comes in.
+ * A DHCP server's offer is no answer of the request's flow, which went from no address to all; nor are neighbours' questions, a router's advertisement and who asks for members of a multicast group (RFC 4890).
+ */
 static void firewall_close(struct plugin_rules *rules, const char *on, const char *open)
 {
     char word[FIREWALL_VALUE_BYTES], protocol[8];
     unsigned int first, last;
 
-    plugin_rules_add(rules, "accept in on \"%s\" arp\naccept in on \"%s\" icmp6-type 133-137\naccept in on \"%s\" state established related\n", on, on, on);
+    plugin_rules_add(rules, "accept in on \"%s\" arp\naccept in on \"%s\" icmp6-type 130-137\naccept in on \"%s\" state established related\n", on, on, on);
+    plugin_rules_add(rules, "accept in on \"%s\" ip proto udp from any port 67 to any port 68\naccept in on \"%s\" ip6 proto udp from any port 547 to any port 546\n", on, on);
     while (plugin_next_word(&open, word, sizeof(word))) {
         if (!firewall_open_word(word, protocol, &first, &last))
             continue;
@@ -302,9 +357,9 @@ static void firewall_sets(struct plugin_rules *rules, const struct firewall *f)
         if (set->kind != FIREWALL_SET)
             continue;
         if (set->file[0] != '\0')
-            plugin_rules_add(rules, "set %s file \"%s\"\n", set->name, set->file);
+            plugin_rules_add(rules, "set \"%s\" file \"%s\"\n", set->name, set->file);
         else
-            plugin_rules_add(rules, "set %s { %s }\n", set->name, set->addresses);
+            plugin_rules_add(rules, "set \"%s\" { %s }\n", set->name, set->addresses);
     }
 }
 
@@ -317,7 +372,7 @@ static void firewall_groups(struct plugin_rules *rules, const struct firewall *f
 
         if (group->kind != FIREWALL_GROUP)
             continue;
-        plugin_rules_add(rules, "group %s {", group->name);
+        plugin_rules_add(rules, "group \"%s\" {", group->name);
         for (uint32_t d = 0; d < world->domain_count; d++)
             if (firewall_member(group, &said[d], world->domains[d].name)) {
                 plugin_rules_add(rules, "%s \"%s\"", members++ != 0 ? "," : "", world->domains[d].name);
@@ -343,11 +398,16 @@ static void firewall_all(const struct collet_plugin_host *host, struct plugin_ru
     firewall_includes(rules, f, f->common);
     for (uint32_t d = 0; d < world->domain_count; d++) {
         firewall_unknown_groups(host, f, &said[d], world->domains[d].name);
+        firewall_instead(rules, f, said[d].rules, &world->domains[d]);
         firewall_includes(rules, f, said[d].rules);
     }
     for (uint32_t i = 0; i < f->count; i++)
-        if (f->items[i].kind == FIREWALL_GROUP)
+        if (f->items[i].kind == FIREWALL_GROUP) {
+            for (uint32_t d = 0; d < world->domain_count; d++)
+                if (firewall_member(&f->items[i], &said[d], world->domains[d].name))
+                    firewall_instead(rules, f, f->items[i].rules, &world->domains[d]);
             firewall_includes(rules, f, f->items[i].rules);
+        }
     /* What closes a domain comes last. A domain's own word goes before those of its groups, so that these close only who has none. */
     for (uint32_t d = 0; d < world->domain_count; d++)
         if (said[d].has_open)

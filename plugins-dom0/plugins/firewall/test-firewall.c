@@ -40,7 +40,8 @@ static const char *rules(void)
 }
 
 #define CLOSED(name, open)                                                                                                                                                             \
-    "accept in on \"" name "\" arp\naccept in on \"" name "\" icmp6-type 133-137\naccept in on \"" name "\" state established related\n" open "drop in on \"" name "\" label \"firewall " name " closed\"\n"
+    "accept in on \"" name "\" arp\naccept in on \"" name "\" icmp6-type 130-137\naccept in on \"" name "\" state established related\n" \
+    "accept in on \"" name "\" ip proto udp from any port 67 to any port 68\naccept in on \"" name "\" ip6 proto udp from any port 547 to any port 546\n" open "drop in on \"" name "\" label \"firewall " name " closed\"\n"
 
 START_TEST(sets_groups_and_files_in_their_order)
 {
@@ -50,13 +51,37 @@ START_TEST(sets_groups_and_files_in_their_order)
                                                PLUGIN_TEST_SETTING("domain gone", "rules", "gone.rules", 12), PLUGIN_TEST_SETTING("group empty", "domains", "nobody", 14)};
 
     ck_assert_int_eq(configure(settings, 8), 0);
-    ck_assert_str_eq(rules(), "set admins { 10.0.2.2, fec0::/64 }\nset bad file \"/etc/bad\"\n"
-                              "group web-servers { \"web1\" }\ngroup empty { \"no-domain.none\" }\n"
+    ck_assert_str_eq(rules(), "set \"admins\" { 10.0.2.2, fec0::/64 }\nset \"bad\" file \"/etc/bad\"\n"
+                              "group \"web-servers\" { \"web1\" }\ngroup \"empty\" { \"no-domain.none\" }\n"
                               "include \"/etc/collet/firewall/common.rules\"\n"
+                              "# without \"/etc/collet/firewall/db.rules\": drop on \"db\" label \"firewall db closed: db.rules is wrong\"\n"
+                              "# without \"/etc/collet/firewall/db2.rules\": drop on \"db\" label \"firewall db closed: db2.rules is wrong\"\n"
                               "include \"/etc/collet/firewall/db.rules\"\ninclude \"/etc/collet/firewall/db2.rules\"\n"
+                              "# without \"/etc/collet/firewall/web.rules\": drop on \"web1\" label \"firewall web1 closed: web.rules is wrong\"\n"
                               "include \"/etc/collet/firewall/web.rules\"\n");
     domains[1].name = "mail";
-    ck_assert_ptr_nonnull(strstr(rules(), "group web-servers { \"mail\" }\n"));
+    ck_assert_ptr_nonnull(strstr(rules(), "group \"web-servers\" { \"mail\" }\n"));
+}
+END_TEST
+
+START_TEST(elements_of_sets)
+{
+    struct collet_plugin_setting settings[] = {PLUGIN_TEST_SETTING("set a", "addresses", "10.0.2.2, fec0::/64 10.0.0.1-10.0.0.9, 1.2.3.0/24", 1), PLUGIN_TEST_SETTING("set web_ports", "addresses", "80, 8000-8080", 2),
+                                               PLUGIN_TEST_SETTING("set b", "addresses", "a ::1 fec0::1-fec0::9", 3)};
+
+    ck_assert_int_eq(configure(settings, 3), 0);
+    ck_assert_ptr_nonnull(strstr(rules(), "set \"b\" { a ::1 fec0::1-fec0::9 }\n"));
+}
+END_TEST
+
+START_TEST(domain0_is_not_closed_by_a_mistake)
+{
+    struct collet_plugin_setting settings[] = {PLUGIN_TEST_SETTING("group all", "domains", "*", 1), PLUGIN_TEST_SETTING("group all", "rules", "all.rules", 2), PLUGIN_TEST_SETTING("domain Domain-0", "rules", "own.rules", 3)};
+
+    ck_assert_int_eq(configure(settings, 3), 0);
+    ck_assert_ptr_null(strstr(rules(), "drop on \"Domain-0\""));
+    ck_assert_ptr_nonnull(strstr(rules(), "# without \"/etc/collet/firewall/all.rules\": drop on \"web1\" label"));
+    ck_assert_ptr_nonnull(strstr(rules(), "# without \"/etc/collet/firewall/all.rules\": drop on \"db\" label"));
 }
 END_TEST
 
@@ -75,7 +100,7 @@ START_TEST(a_domains_word_goes_before_its_groups)
     struct collet_plugin_setting settings[] = {PLUGIN_TEST_SETTING("group all", "domains", "web1 db", 2), PLUGIN_TEST_SETTING("group all", "open", "tcp/22", 3), PLUGIN_TEST_SETTING("domain db", "open", "tcp/5432", 5)};
 
     ck_assert_int_eq(configure(settings, 3), 0);
-    ck_assert_str_eq(rules(), "group all { \"web1\", \"db\" }\n" CLOSED("db", "accept in on \"db\" proto tcp to any port 5432\n") CLOSED("web1", "accept in on \"web1\" proto tcp to any port 22\n"));
+    ck_assert_str_eq(rules(), "group \"all\" { \"web1\", \"db\" }\n" CLOSED("db", "accept in on \"db\" proto tcp to any port 5432\n") CLOSED("web1", "accept in on \"web1\" proto tcp to any port 22\n"));
 }
 END_TEST
 
@@ -90,7 +115,7 @@ START_TEST(owners_say_groups_and_open)
     domains[2].settings = db;
     domains[2].setting_count = 2;
     ck_assert_int_eq(configure(settings, 2), 0);
-    ck_assert_str_eq(rules(), "group web-servers { \"web1\" }\n" CLOSED("db", "") CLOSED("web1", "accept in on \"web1\" proto tcp to any port 80\n"));
+    ck_assert_str_eq(rules(), "group \"web-servers\" { \"web1\" }\n" CLOSED("db", "") CLOSED("web1", "accept in on \"web1\" proto tcp to any port 80\n"));
     ck_assert_ptr_nonnull(strstr(plugin_test.said, "web1: there is no group others"));
     ck_assert_ptr_nonnull(strstr(plugin_test.said, "test.ini:10: rules = ../../x: in a definition, firewall knows groups and open"));
 }
@@ -121,6 +146,11 @@ START_TEST(mistakes_are_told_with_their_lines)
                  {"group a b", "domains", "a", "a section [set NAME]"},
                  {"group web", "domains", "a\"b", "names of domains were expected"},
                  {"set a", "addresses", "10.0.0.1 }\ndrop in", "addresses like 10.0.2.2"},
+                 {"set a", "addresses", "10.0.0.300", "10.0.0.300: addresses like"},
+                 {"set a", "addresses", "10.0.0.1/33", "10.0.0.1/33: addresses like"},
+                 {"set a", "addresses", "10.0.0.1-", "10.0.0.1-: addresses like"},
+                 {"set a", "addresses", "fec0::/64 a", "a: addresses like"},
+                 {"set a", "addresses", "80 70000", "70000: addresses like"},
                  {"set a", "rules", "x", "a [set NAME] has addresses or file"},
                  {"set a", "file", "x", "a path from the root"},
                  {"set a", "addresses", "", "[set a]: either addresses or file must be there"}};
@@ -142,6 +172,8 @@ Suite *suite_firewall(void)
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, sets_groups_and_files_in_their_order);
+    tcase_add_test(t, elements_of_sets);
+    tcase_add_test(t, domain0_is_not_closed_by_a_mistake);
     tcase_add_test(t, what_is_open_closes_the_rest);
     tcase_add_test(t, a_domains_word_goes_before_its_groups);
     tcase_add_test(t, owners_say_groups_and_open);

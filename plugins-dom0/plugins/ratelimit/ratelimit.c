@@ -15,13 +15,14 @@ enum { RATELIMIT_OUT, RATELIMIT_IN, RATELIMIT_OUT_BYTES, RATELIMIT_IN_BYTES, RAT
 static const struct {
     const char *key, *rule, *label;
     bool bytes;
+    double most; /* that the rule takes */
 } ratelimit_keys[RATELIMIT_KEYS] = {
-    {"out", "drop out on \"%s\" limit rate %.0f/s over", "out", false},
-    {"in", "drop in on \"%s\" limit rate %.0f/s over", "in", false},
-    {"out_bytes", "drop out on \"%s\" limit bytes %.0f/s over", "out_bytes", true},
-    {"in_bytes", "drop in on \"%s\" limit bytes %.0f/s over", "in_bytes", true},
-    {"connections", "drop in on \"%s\" proto tcp flags S/SA limit rate %.0f/s over", "connections", false},
-    {"per_source", "drop in on \"%s\" limit-source rate %.0f/s over", "per_source", false},
+    {"out", "drop out on \"%s\" limit rate %.0f/s over", "out", false, 1e9},
+    {"in", "drop in on \"%s\" limit rate %.0f/s over", "in", false, 1e9},
+    {"out_bytes", "drop out on \"%s\" limit bytes %.0f/s over", "out_bytes", true, 100e9},
+    {"in_bytes", "drop in on \"%s\" limit bytes %.0f/s over", "in_bytes", true, 100e9},
+    {"connections", "drop in on \"%s\" proto tcp flags S/SA limit rate %.0f/s over", "connections", false, 1e9},
+    {"per_source", "drop in on \"%s\" limit-source rate %.0f/s over", "per_source", false, 1e7},
 };
 
 struct ratelimit_wish {
@@ -49,7 +50,7 @@ static void ratelimit_clear(struct ratelimit_wish *wish)
 }
 
 /* "5000/s", "10M/s", "10M" */
-static bool ratelimit_amount(const char *text, bool bytes, double *amount)
+static bool ratelimit_amount(const char *text, bool bytes, double most, double *amount)
 {
     static const char units[] = "KMG";
     const char *rest, *unit;
@@ -61,7 +62,7 @@ static bool ratelimit_amount(const char *text, bool bytes, double *amount)
         *amount *= pow(bytes ? 1024 : 1000, (double)(unit - units) + 1);
         rest++;
     }
-    return (*rest == '\0' || strcmp(rest, "/s") == 0) && *amount <= (bytes ? 100e9 : 1e9) && (*amount == 0 || *amount >= 1);
+    return (*rest == '\0' || strcmp(rest, "/s") == 0) && *amount <= most && (*amount == 0 || *amount >= 1);
 }
 
 static int ratelimit_read(const struct collet_plugin_host *host, const struct collet_plugin_setting *s, struct ratelimit_wish *wish)
@@ -71,8 +72,8 @@ static int ratelimit_read(const struct collet_plugin_host *host, const struct co
     for (int i = 0; i < RATELIMIT_KEYS; i++) {
         if (strcmp(s->key, ratelimit_keys[i].key) != 0)
             continue;
-        if (!ratelimit_amount(s->value, ratelimit_keys[i].bytes, &amount))
-            return plugin_setting_wrong(host, s, ratelimit_keys[i].bytes ? "bytes a second were expected, like 10M/s; 0: no limit" : "a number a second was expected, like 5000/s; 0: no limit");
+        if (!ratelimit_amount(s->value, ratelimit_keys[i].bytes, ratelimit_keys[i].most, &amount))
+            return plugin_setting_wrong(host, s, ratelimit_keys[i].bytes ? "bytes a second were expected, like 10M/s, at most %.0f; 0: no limit" : "a number a second was expected, like 5000/s, at most %.0f; 0: no limit", ratelimit_keys[i].most);
         wish->limit[i] = amount;
         return 0;
     }

@@ -88,6 +88,7 @@ START_TEST(mistakes_are_told_with_their_lines)
         const char *section, *key, *value, *why;
     } cases[] = {{"", "in", "1/s", "a section [domain NAME] or [default]"}, {"domain web", "in", "fast", "test.ini:5: in = fast: a number a second"},   {"domain web", "in", "5/min", "a number a second"},
                  {"domain web", "in_bytes", "-1", "like 10M/s"},           {"domain web", "in", "0.5/s", "a number a second"},                        {"domain web", "speed", "1", "ratelimit knows"},
+                 {"domain web", "per_source", "20M/s", "at most 10000000;"},
                  {"domain a b", "in", "1/s", "a section"}};
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

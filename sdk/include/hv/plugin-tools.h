@@ -197,6 +197,12 @@ PLUGIN_UNUSED bool plugin_rules_word(const char *text, const char *others)
     return true;
 }
 
+/*
+ * A line of a part that is a comment to the rule language: `# without "/etc/x": RULE`. When a file that is included has a mistake and there is no older text of it that was right, the daemon takes these rules
+ * for it (as many lines as there are for that file); without such a line, none.
+ */
+#define PLUGIN_RULES_INSTEAD "# without "
+
 /* The next of the words that are separated by commas or blanks: copied to `word` (cut if it is too long). False: there is none. */
 PLUGIN_UNUSED bool plugin_next_word(const char **text, char *word, size_t bytes)
 {
