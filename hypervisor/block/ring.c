@@ -507,11 +507,11 @@ static int64_t limit_refill(int64_t left, uint64_t per_s, uint64_t passed_ns, ui
 /* 0: it may go on; else when. */
 static uint64_t limit_until(struct vbd *vbd, uint64_t now_ns)
 {
-    uint64_t passed = now_ns - vbd->filled_ns, wait = 0;
+    uint64_t passed = vbd_elapsed_ns(vbd->filled_ns, now_ns), wait = 0;
 
     if (vbd->requests_per_s == 0 && vbd->bytes_per_s == 0)
         return 0;
-    vbd->filled_ns = now_ns;
+    vbd->filled_ns += passed;
     vbd->requests_left = limit_refill(vbd->requests_left, vbd->requests_per_s, passed, 1);
     vbd->bytes_left = limit_refill(vbd->bytes_left, vbd->bytes_per_s, passed, BLK_SECTOR_BYTES);
     if (vbd->requests_per_s != 0 && vbd->requests_left <= 0)
@@ -527,7 +527,7 @@ void ring_limit_passed(void *arg)
 
     spin_lock(&vbd->lock);
     if (vbd->throttled_since_ns != 0)
-        vbd->throttled_ns += clock_now_ns() - vbd->throttled_since_ns;
+        vbd->throttled_ns += vbd_elapsed_ns(vbd->throttled_since_ns, clock_now_ns());
     vbd->throttled_since_ns = 0;
     spin_unlock(&vbd->lock);
     block_want_turn(vbd);

@@ -98,6 +98,12 @@ struct vbd {
     uint64_t latency[2][COLLET_PHASES][COLLET_LATENCY_BUCKETS];
 };
 
+/* The clocks of two CPUs may differ a little: then none has passed. */
+static inline uint64_t vbd_elapsed_ns(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? to_ns - from_ns : 0;
+}
+
 extern struct spinlock vbds_lock;
 extern struct list_node vbds;
 

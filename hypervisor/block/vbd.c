@@ -533,7 +533,7 @@ long vbd_info(uint32_t from, uint32_t domid, struct collet_vbd_info *info)
     info->requests_per_s = vbd->requests_per_s;
     info->bytes_per_s = vbd->bytes_per_s;
     info->throttled = vbd->throttled;
-    info->throttled_ns = vbd->throttled_ns + (vbd->throttled_since_ns != 0 ? clock_now_ns() - vbd->throttled_since_ns : 0);
+    info->throttled_ns = vbd->throttled_ns + (vbd->throttled_since_ns != 0 ? vbd_elapsed_ns(vbd->throttled_since_ns, clock_now_ns()) : 0);
     memcpy(info->requests, vbd->requests, sizeof(info->requests));
     memcpy(info->sectors_done, vbd->sectors_done, sizeof(info->sectors_done));
     info->refused = vbd->refused;
