@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Condition: as long as no more than so many packets, or bytes, a second match; with `over`: those beyond. All packets of the rule share one token bucket each for packets and bytes; limit-source.c has one for each source.
+ * Condition: as long as no more than so many packets, or bytes, a second (or in so many seconds) match; with `over`: those beyond. All packets of the rule share one token bucket each for packets and bytes; limit-source.c has one for each source.
  * A packet whose segmentation is left to the card counts as the packets it will be. Contract: <hv/vfr-ops.h>, <vfr/bucket.h>. Tests: test-kinds.c.
  */
 #include <hv/vfr-ops.h>
 #include <vfr/bucket.h>
 
-enum { LIMIT_RATE, LIMIT_BYTES, LIMIT_BURST, LIMIT_BURST_BYTES, LIMIT_OVER, LIMIT_PARAMS };
+enum { LIMIT_RATE, LIMIT_BYTES, LIMIT_BURST, LIMIT_BURST_BYTES, LIMIT_OVER, LIMIT_PER, LIMIT_PARAMS };
 #define BURST_LEAST       5u
 #define BURST_BYTES_LEAST 65536u
 
@@ -28,10 +28,12 @@ static const char *limit_check(const struct vfr_use *use)
 }
 
 /* Unless it was given: a tenth of a second's worth. */
-static uint64_t limit_depth(uint64_t burst, uint64_t per_s, uint64_t least)
+static uint64_t limit_depth(uint64_t burst, uint64_t per_s, uint64_t seconds, uint64_t least)
 {
     if (burst == 0)
-        burst = per_s / 10 > least ? per_s / 10 : least;
+        burst = per_s / seconds / 10 > least ? per_s / seconds / 10 : least;
+    if (seconds != 1)
+        return vfr_bucket_cost_in(burst, per_s, seconds);
     /* Not by vfr_bucket_cost: a burst may be long. */
     return burst / per_s * VFR_BUCKET_TICKS * 1000000000ull + vfr_bucket_cost(burst % per_s, per_s);
 }
@@ -41,12 +43,12 @@ static bool limit_takes(const uint64_t *v, struct limit *limit, const struct vfr
     uint64_t cost = 0;
 
     if (v[LIMIT_RATE] != 0) {
-        cost = vfr_bucket_cost(packet->segments > 1 ? packet->segments : 1, v[LIMIT_RATE]);
-        if (!vfr_bucket_take(&limit->packets_paid, cost, limit_depth(v[LIMIT_BURST], v[LIMIT_RATE], BURST_LEAST), now_ns))
+        cost = vfr_bucket_cost_in(packet->segments > 1 ? packet->segments : 1, v[LIMIT_RATE], v[LIMIT_PER]);
+        if (!vfr_bucket_take(&limit->packets_paid, cost, limit_depth(v[LIMIT_BURST], v[LIMIT_RATE], v[LIMIT_PER], BURST_LEAST), now_ns))
             return false;
     }
     if (v[LIMIT_BYTES] != 0 &&
-        !vfr_bucket_take(&limit->bytes_paid, vfr_bucket_cost(packet->bytes, v[LIMIT_BYTES]), limit_depth(v[LIMIT_BURST_BYTES], v[LIMIT_BYTES], BURST_BYTES_LEAST), now_ns)) {
+        !vfr_bucket_take(&limit->bytes_paid, vfr_bucket_cost(packet->bytes, v[LIMIT_BYTES]), limit_depth(v[LIMIT_BURST_BYTES], v[LIMIT_BYTES], 1, BURST_BYTES_LEAST), now_ns)) {
         vfr_bucket_give_back(&limit->packets_paid, cost);
         return false;
     }
@@ -64,6 +66,7 @@ static const struct vfr_parameter limit_params[LIMIT_PARAMS] = {
     { "burst", VFR_PARAM_UINT, 0, 10000000, 0, "packets at once; 0: a tenth of a second's, at least 5" },
     { "burst-bytes", VFR_PARAM_UINT, 0, 100000000, 0, "bytes at once; 0: a tenth of a second's, at least 65536" },
     { "over", VFR_PARAM_BOOL, 0, 1, 0, "match what is beyond the limit" },
+    { "per", VFR_PARAM_SECONDS, 1, 86400, 1, "the rate of packets is of so many seconds" },
 };
 
 const struct vfr_rule_ops vfr_limit = {

@@ -331,6 +331,27 @@ START_TEST(limit_keeps_rate_and_burst)
 }
 END_TEST
 
+START_TEST(limit_may_be_of_minutes_and_days)
+{
+    struct one one;
+    uint32_t met = 0;
+
+    one_make(&one, kind("limit"));
+    one.values[0] = 6;
+    one.values[5] = 3600;
+    ck_assert_ptr_null(one_wrong(&one));
+    usual_packet();
+    for (uint64_t s = 0; s < 7200; s++)
+        met += one_run(&one, (1000 + s) * SECOND);
+    ck_assert_uint_eq(met, 5 + 11); /* five at once, then one each ten minutes */
+    one.values[0] = 1;
+    one.values[2] = 10000000; /* deeper than a bucket can be: no more than that */
+    one.values[5] = 86400;
+    ck_assert(one_run(&one, 1000000 * SECOND));
+    one_end(&one);
+}
+END_TEST
+
 START_TEST(limit_counts_bytes_and_segments)
 {
     struct one one;
@@ -489,6 +510,7 @@ Suite *suite_kinds(void)
     tcase_add_test(tests, match_runs_its_filter);
     tcase_add_test(tests, state_names_what_it_means);
     tcase_add_test(tests, limit_keeps_rate_and_burst);
+    tcase_add_test(tests, limit_may_be_of_minutes_and_days);
     tcase_add_test(tests, limit_counts_bytes_and_segments);
     tcase_add_test(tests, limit_source_knows_them_apart);
     tcase_add_test(tests, portscan_is_port_after_port);

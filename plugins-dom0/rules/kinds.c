@@ -6,6 +6,7 @@
  */
 #include "ast.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +88,7 @@ static int fits(const struct rules_atom *a, enum vfr_param_type type)
     bool is_quantity = (a->kind == RULES_ATOM_QUANTITY || a->kind == RULES_ATOM_NUMBER) && quantity_parse(a->text, &q);
 
     switch (type) {
+    case VFR_PARAM_SECONDS:
     case VFR_PARAM_UINT: return !is_quantity || q.per ? 0 : a->kind == RULES_ATOM_NUMBER ? 2 : 1;
     case VFR_PARAM_PER_S: return !is_quantity || q.bytes ? 0 : q.per && strchr("kKMGT", a->text[strcspn(a->text, "kKMGT")]) == NULL ? 2 : 1;
     case VFR_PARAM_BYTES_PER_S: return !is_quantity || q.packets ? 0 : q.per && q.bytes ? 2 : 1;
@@ -102,7 +104,8 @@ static const char *type_example(enum vfr_param_type type)
 {
     switch (type) {
     case VFR_PARAM_UINT: return "a number";
-    case VFR_PARAM_PER_S: return "as 100/s";
+    case VFR_PARAM_SECONDS: return "a number of seconds";
+    case VFR_PARAM_PER_S: return "as 100/s, 10/min or 6/h";
     case VFR_PARAM_BYTES_PER_S: return "as 10MB/s";
     case VFR_PARAM_BOOL: return "yes or no";
     case VFR_PARAM_PROGRAM: return "a filter as of tcpdump, in quotes: 'udp and port 53'";
@@ -123,6 +126,36 @@ static bool in_range(struct rules_run *run, const struct vfr_parameter *p, const
     return false;
 }
 
+/* A rate that is none of whole numbers a second becomes one of whole numbers a minute, an hour or a day, if the kind can have that. */
+static bool rate_value(struct rules_run *run, const struct vfr_rule_ops *ops, uint32_t param, const struct rules_atom *a, double per_s, struct rules_values *to)
+{
+    static const unsigned int periods[] = { 1, 60, 3600, 86400 };
+    uint32_t seconds = 0;
+    unsigned int i = 0;
+
+    while (seconds < ops->param_count && ops->params[seconds].type != VFR_PARAM_SECONDS)
+        seconds++;
+    if (per_s == 0 || ops->params[param].type != VFR_PARAM_PER_S || seconds == ops->param_count) {
+        if (per_s > 0 && per_s < 1) {
+            rules_error(run, &a->pos, "at least one a second; a limit of packets may be of a minute, an hour or a day, as 10/min", "'%.64s' is less than one a second", a->text);
+            return false;
+        }
+    } else {
+        /* Up to a thousandth beside it is good enough. */
+        while (i < 3 && (per_s * periods[i] < 0.999 || fabs(per_s * periods[i] - round(per_s * periods[i])) > per_s * periods[i] / 1000))
+            i++;
+        if (per_s * periods[i] < 0.999) {
+            rules_error(run, &a->pos, "at least one a day", "'%.64s' is less than one a day", a->text);
+            return false;
+        }
+        to->values[seconds] = periods[i];
+    }
+    if (!in_range(run, &ops->params[param], a, per_s * periods[i]))
+        return false;
+    to->values[param] = (uint64_t)(per_s * periods[i] + 0.5);
+    return true;
+}
+
 static bool set_value(struct rules_run *run, const struct vfr_rule_ops *ops, uint32_t param, const struct rules_atom *a, struct rules_values *to)
 {
     const struct vfr_parameter *p = &ops->params[param];
@@ -135,17 +168,16 @@ static bool set_value(struct rules_run *run, const struct vfr_rule_ops *ops, uin
     }
     switch (p->type) {
     case VFR_PARAM_UINT:
+    case VFR_PARAM_SECONDS:
+        quantity_parse(a->text, &q);
+        if (!in_range(run, p, a, q.value))
+            return false;
+        to->values[param] = (uint64_t)(q.value + 0.5);
+        return true;
     case VFR_PARAM_PER_S:
     case VFR_PARAM_BYTES_PER_S:
         quantity_parse(a->text, &q);
-        if (q.value > 0 && q.value / q.seconds < 1) {
-            rules_error(run, &a->pos, "at least one a second", "'%.64s' is less than one a second", a->text);
-            return false;
-        }
-        if (!in_range(run, p, a, q.value / q.seconds))
-            return false;
-        to->values[param] = (uint64_t)(q.value / q.seconds + 0.5);
-        return true;
+        return rate_value(run, ops, param, a, q.value / q.seconds, to);
     case VFR_PARAM_BOOL:
         to->values[param] = strcmp(a->text, "yes") == 0;
         return true;
@@ -182,7 +214,7 @@ static int param_for(const struct vfr_rule_ops *ops, const struct rules_atom *a,
     int best = -1, how = 0;
 
     for (uint32_t i = 0; i < ops->param_count; i++)
-        if (!(given >> i & 1) && fits(a, ops->params[i].type) > how) {
+        if (!(given >> i & 1) && ops->params[i].type != VFR_PARAM_SECONDS && fits(a, ops->params[i].type) > how) {
             how = fits(a, ops->params[i].type);
             best = (int)i;
         }
@@ -202,7 +234,9 @@ static void no_param(struct rules_run *run, const struct vfr_rule_ops *ops, cons
             break;
     }
     near = rules_nearest(a->text, names, count);
-    if (near != NULL)
+    if (a->kind == RULES_ATOM_QUANTITY && strchr(a->text, '/') != NULL)
+        snprintf(hint, sizeof(hint), "rates are of /s, /min, /h or /d: 100/s, 10MB/s, 6/h");
+    else if (near != NULL)
         snprintf(hint, sizeof(hint), "did you mean '%s'?", near);
     rules_error(run, &a->pos, hint, "%s does not take '%.64s'", ops->name, a->text);
 }

@@ -5,7 +5,7 @@
 BUILD ?= build
 RULES := plugins-dom0/rules
 RULES_LIB := $(BUILD)/dom0/lib/librules.a
-RULES_LIBS := -lpcap
+RULES_LIBS := -lpcap -lm
 RULES_CPPFLAGS := -iquote $(RULES)
 RULES_OUT := $(BUILD)/dom0/obj/rules
 RULES_MADE := $(BUILD)/dom0/rules

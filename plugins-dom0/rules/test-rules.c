@@ -119,6 +119,38 @@ START_TEST(kinds_take_words_by_name_or_type)
 }
 END_TEST
 
+/* Values of the first use of the only rule: behind rules and uses, and there are no names. */
+static void rates(const char *text, uint64_t rate, uint64_t seconds)
+{
+    char line[80];
+    struct vfr_set_header h;
+    uint64_t values[6];
+    size_t at = sizeof(h);
+
+    snprintf(line, sizeof(line), "accept limit %s", text);
+    ck_assert_msg(compile(line) == 0, "%s: %s", line, set.error_count != 0 ? set.errors[0].text : "");
+    memcpy(&h, set.bytes, sizeof(h));
+    ck_assert_uint_eq(h.count[VFR_SET_VALUES], 6);
+    at += sizeof(struct vfr_set_name) + sizeof(struct vfr_set_rule) + sizeof(struct vfr_set_use);
+    memcpy(values, set.bytes + at, sizeof(values));
+    ck_assert_msg(values[0] == rate && values[5] == seconds, "%s: %lu in %lu s", line, (unsigned long)values[0], (unsigned long)values[5]);
+}
+
+START_TEST(rates_may_be_slow)
+{
+    rates("100/s", 100, 1);
+    rates("600/min", 10, 1);
+    rates("10/m", 10, 60);
+    rates("90/minute", 90, 60);
+    rates("6/h", 6, 3600);
+    rates("120/hour", 2, 60);
+    rates("1/day", 1, 86400);
+    rates("0.5/s", 30, 60);
+    rates("rate 10 per 60", 10, 60);
+    rates("1000000/h", 278, 1); /* a thousandth beside it */
+}
+END_TEST
+
 START_TEST(ids_are_of_the_words)
 {
     struct rules_list first, second;
@@ -173,7 +205,10 @@ static const struct {
     { "accept flags S/A", 1, 14, "never match", "" },
     { "accept limit 100/s brst 5", 1, 20, "brst", "burst" },
     { "accept limit", 1, 8, "limit", "" },
-    { "drop limit 5/hour", 1, 12, "5/hour", "" },
+    { "drop limit 100B/hour", 1, 12, "100B/hour", "10/min" },
+    { "drop limit 0.5/day", 1, 12, "less than one a day", "" },
+    { "drop limit 5/week", 1, 12, "5/week", "/min" },
+    { "drop log 100000/s", 1, 10, "out of range", "10000" },
     { "accept state newest", 1, 14, "newest", "new" },
     { "drop match 'tcp prot 5'", 1, 12, "pattern", "pcap-filter" },
     { "reject with rest", 1, 13, "rest", "reset" },
@@ -400,6 +435,7 @@ Suite *suite_rules(void)
     tcase_add_test(c, sets_are_joined_and_written_once);
     tcase_add_test(c, groups_and_lists_name_interfaces);
     tcase_add_test(c, kinds_take_words_by_name_or_type);
+    tcase_add_test(c, rates_may_be_slow);
     tcase_add_test(c, ids_are_of_the_words);
     tcase_add_test(c, names_and_policies_are_read_back);
     tcase_add_loop_test(c, mistakes_are_told_with_place_and_suggestion, 0, (int)(sizeof(wrong) / sizeof(wrong[0])));

@@ -108,7 +108,9 @@ struct vfr_verdict {
     uint32_t mirror[VFR_MIRRORS_MAX]; /* copies go there too */
 };
 
-enum vfr_param_type { VFR_PARAM_UINT, VFR_PARAM_BYTES_PER_S, VFR_PARAM_PER_S, VFR_PARAM_BOOL, VFR_PARAM_PROGRAM, VFR_PARAM_TEXT, VFR_PARAM_IFACE };
+enum vfr_param_type { VFR_PARAM_UINT, VFR_PARAM_BYTES_PER_S, VFR_PARAM_PER_S, VFR_PARAM_BOOL, VFR_PARAM_PROGRAM, VFR_PARAM_TEXT, VFR_PARAM_IFACE,
+    VFR_PARAM_SECONDS, /* the kind's rates of type PER_S are so many in so many seconds, usually 1; the language sets it from 10/min, 6/h, 1/d */
+};
 struct vfr_parameter {
     const char *name;
     enum vfr_param_type type;

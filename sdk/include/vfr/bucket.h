@@ -10,11 +10,23 @@
 
 #define VFR_BUCKET_TICKS 64u /* per ns */
 #define VFR_BUCKET_TRIES 16u /* against other CPUs */
+#define VFR_BUCKET_DEEPEST (1ull << 60) /* ticks: 208 days */
 
 /* What so many of something cost, at so many a second (not 0). In ticks. Below 2^28 of something. */
 static inline uint64_t vfr_bucket_cost(uint64_t amount, uint64_t per_s)
 {
     return amount * (VFR_BUCKET_TICKS * 1000000000ull) / per_s;
+}
+
+/* The same, of so many in `seconds` seconds, up to a day; what costs more than the deepest bucket costs that. */
+static inline uint64_t vfr_bucket_cost_in(uint64_t amount, uint64_t count, uint64_t seconds)
+{
+    uint64_t each;
+
+    if (seconds == 1)
+        return vfr_bucket_cost(amount, count);
+    each = seconds * VFR_BUCKET_TICKS * 1000000000ull / count + 1;
+    return amount > VFR_BUCKET_DEEPEST / each ? VFR_BUCKET_DEEPEST : amount * each;
 }
 
 /* Is there enough in the bucket, `depth` ticks deep? Then it is taken. What costs more than a full bucket goes when the bucket is full, and is paid for afterwards. */
