@@ -190,7 +190,7 @@ static void states(void)
     }
     hold_state((void *)0);
     for (unsigned int i = 1; i < vcpu_count; i++)
-        all = all && vcpu_wait(i, 20000000000) && kept[i];
+        all = all && vcpu_wait(i, 50000000000) && kept[i];
     check("vcpu-state-kept-apart", all && kept[0]);
 }
 
