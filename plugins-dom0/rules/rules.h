@@ -42,6 +42,9 @@ struct rules_error {
 
 struct rules_options {
     bool no_text; /* leave names and texts of rules out of the set: smaller */
+    /* Who reads files, NULL: this library. All of the file, in memory that is good until the set is made; or NULL and what is wrong. Asked each time that a file is named. */
+    const char *(*read)(void *arg, const char *path, size_t *bytes, char *error, size_t error_bytes);
+    void *read_arg;
 };
 
 struct rules_compiled {

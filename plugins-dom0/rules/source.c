@@ -102,16 +102,32 @@ static void file_note(struct rules_run *run, const char *path)
     to->file_count++;
 }
 
+/* The same as file_read(), by somebody else. */
+static char *file_ask(struct rules_run *run, const struct rules_pos *from, const char *path, size_t *bytes)
+{
+    struct rules_pos nowhere = { path, 0, 0 };
+    char error[200] = "cannot be read";
+    const char *text = run->options->read(run->options->read_arg, path, bytes, error, sizeof(error));
+
+    if (text != NULL)
+        return rules_copy(&run->arena, text, *bytes);
+    rules_error(run, from != NULL ? from : &nowhere, NULL, "'%s': %s", path, error);
+    return NULL;
+}
+
 /* All of a file, in the arena, with a zero behind; NULL and an error. from: who wants it, NULL: the caller of it all. */
 static char *file_read(struct rules_run *run, const struct rules_pos *from, const char *path, size_t *bytes)
 {
     struct rules_pos nowhere = { path, 0, 0 };
     size_t room = 65536, used = 0, got;
-    FILE *file = fopen(path, "re");
     struct stat st;
+    FILE *file;
     char *text;
 
     file_note(run, path);
+    if (run->options->read != NULL)
+        return file_ask(run, from, path, bytes);
+    file = fopen(path, "re");
     if (file == NULL || fstat(fileno(file), &st) != 0 || S_ISDIR(st.st_mode)) {
         rules_error(run, from != NULL ? from : &nowhere, NULL, "%s%s%s%s", from != NULL ? "'" : "", from != NULL ? path : "", from != NULL ? "': " : "",
                     file == NULL ? strerror(errno) : "is a folder, not a file");
