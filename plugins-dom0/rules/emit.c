@@ -571,13 +571,8 @@ static void emit_all(struct emit *e)
 {
     struct rules_run *run = e->run;
     struct vfr_set_policy policy[2] = { { .action = VFR_ACCEPT }, { .action = VFR_ACCEPT } };
-    const struct rules_pos nowhere = { "rules", 0, 0 };
     size_t bytes = 0;
 
-    if (run->rule_count > VFR_SET_RULES_MAX) {
-        rules_error(run, &nowhere, "many addresses or ports are a set", "%u rules; a set has at most %u", run->rule_count, VFR_SET_RULES_MAX);
-        return;
-    }
     for (unsigned int i = 0; i < 2; i++)
         if (run->policy[i].set)
             policy[i] = (struct vfr_set_policy){ .action = run->policy[i].action, .reject = run->policy[i].reject };

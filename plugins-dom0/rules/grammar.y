@@ -40,6 +40,8 @@
 %type <use> use
 
 %code {
+#include <vfr/ruleset.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -288,11 +290,14 @@ static void rule_end(struct rules_source *source, const struct rules_pos *at)
     struct rules_run *run = source->run;
     struct rules_ast *r = source->rule;
 
-    (void)at;
     r->text = rules_copy(&run->arena, source->words, source->words_used);
     *run->end = r;
     run->end = &r->next;
-    run->rule_count++;
+    /* What is too long is not read to its end: that took seconds, and gigabytes. */
+    if (++run->rule_count > VFR_SET_RULES_MAX) {
+        rules_error(run, at, "many addresses or ports are a set", "more than %u rules", VFR_SET_RULES_MAX);
+        run->full = true;
+    }
 }
 
 static void policy_set(struct rules_source *source, const struct rules_pos *at, unsigned int directions, unsigned int action)

@@ -409,6 +409,13 @@ START_TEST(a_hundred_thousand_lines)
         at += sprintf(at, "drop in on web.%u proto tcp from 10.%u.%u.%u/%u port %u to any port %u\n", i % 8, i >> 16 & 255, i >> 8 & 255, i & 255, 32, i % 60000, 1 + i % 1000);
     ck_assert_int_eq(compile(text), 0);
     ck_assert_uint_eq(set.rules, 100000);
+    /* Too many are told where they are too many, and the rest is not read. */
+    for (at = text; at < text + 8 * 200002; at += 7)
+        memcpy(at, "accept\n", 7);
+    memcpy(at, "nonsense", 9);
+    ck_assert_int_eq(compile(text), -22);
+    ck_assert_uint_eq(set.error_count, 1);
+    ck_assert_uint_eq(set.errors[0].line, 200001);
     free(text);
 }
 END_TEST
