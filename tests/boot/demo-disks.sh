@@ -3,6 +3,7 @@
 # The second half of `make demo`: two Debian systems share a disk that seeks; tests/boot/disks/demo-disks.sh is what runs in Domain0. Leaves build/demo/disk-latency.{svg,png,dat,txt}.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/plain.sh"
 build=${BUILD:-build}
 out=$build/tests
 log=$out/demo-disks.log
@@ -32,7 +33,8 @@ END
 rm -f "$work"/*.img "$work"/*.cpio
 echo
 echo "---- demo of disks: $(($(date +%s) - started)) s ----"
-tr -d '\r' <"$log" | sed -n '/^---- what was seen: disks/,/^demo of disks:/p' | tee "$demo/disk-latency.txt"
+tr -d '\r' <"$log" | sed -n '/^---- what was seen: disks/,/^demo of disks:/p' | plain
+tr -d '\r' <"$log" | sed -n '/^---- what was seen: disks/,/^demo of disks:/p' | uncolour >"$demo/disk-latency.txt"
 tr -d '\r' <"$log" | awk '/^latency / { print $2, $3 / 1000, $4 / 1000, $5 / 1000, $6 }' >"$demo/disk-latency.dat"
 if [ -s "$demo/disk-latency.dat" ] && command -v gnuplot >/dev/null; then
     cat >"$demo/disk-latency.gp" <<'END'

@@ -4,6 +4,7 @@
 # build/demo/net-blocked.pcapng and net-all.pcapng. tests/boot/net/demo-net.sh is what runs in Domain0.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/plain.sh"
 build=$(cd "${BUILD:-build}" && pwd)
 out=$build/tests
 log=$out/demo-net.log
@@ -65,7 +66,8 @@ END2
 rm -f "$work"/*.cpio
 echo
 echo "---- demo of the network: $(($(date +%s) - started)) s ----"
-tr -d '\r' <"$log" | sed -n '/^---- what was seen: network/,/^demo of the network:/p' | tee "$demo/net.txt"
+tr -d '\r' <"$log" | sed -n '/^---- what was seen: network/,/^demo of the network:/p' | plain
+tr -d '\r' <"$log" | sed -n '/^---- what was seen: network/,/^demo of the network:/p' | uncolour >"$demo/net.txt"
 ls -l "$demo"/net-*.pcapng 2>/dev/null || true
 if command -v tshark >/dev/null && [ -s "$demo/net-blocked.pcapng" ]; then
     echo "Some of what was blocked, as tshark reads it:"

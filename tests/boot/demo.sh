@@ -3,6 +3,7 @@
 # `make demo`: the whole machine once, without hands: boots, makes guests, swaps schedulers, loads a plugin, powers off; tests/boot/domains/demo-guest.sh is what runs in Domain0.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/plain.sh"
 build=${BUILD:-build}
 out=$build/tests
 log=$out/demo.log
@@ -25,6 +26,6 @@ exit 30 poweroff ended QEMU
 END
 echo
 echo "---- demo: $(($(date +%s) - started)) s ----"
-tr -d '\r' <"$log" | sed -n '/^---- what was seen/,/^demo:/p'
+tr -d '\r' <"$log" | sed -n '/^---- what was seen/,/^demo:/p' | plain
 cat "$out/demo.result"
 exit $status

@@ -57,7 +57,7 @@ static struct {
 static regex_t allowed[MAX_ALLOWED];
 static int allowed_count;
 static const char *prefix = "";
-static bool verbose;
+static bool verbose, plain; /* echo what it says; without what terminals do with it */
 static int failures;
 static double deadline_total = 1e18;
 
@@ -131,6 +131,29 @@ static void start(char **argv)
     machine.out = from[0];
 }
 
+/* To standard error. If that is no terminal, or NO_COLOR is set: without escape sequences (colours, progress bars) and carriage returns; one may begin in one piece and end in the next. */
+static void echo(const char *bytes, size_t count)
+{
+    static enum { TEXT, ESCAPE, SEQUENCE } at;
+
+    if (!plain) {
+        fwrite(bytes, 1, count, stderr);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        char c = bytes[i];
+
+        if (c == '\033')
+            at = ESCAPE;
+        else if (at == ESCAPE)
+            at = c == '[' ? SEQUENCE : TEXT;
+        else if (at == SEQUENCE && c >= '@' && c <= '~')
+            at = TEXT;
+        else if (at == TEXT && c != '\r' && c != '\0')
+            fputc(c, stderr);
+    }
+}
+
 static void take(const char *bytes, size_t count)
 {
     if (machine.length + count + 1 > machine.capacity) {
@@ -148,7 +171,7 @@ static void take(const char *bytes, size_t count)
         fflush(machine.file);
     }
     if (verbose) {
-        fwrite(bytes, 1, count, stderr);
+        echo(bytes, count);
         fflush(stderr);
     }
 }
@@ -491,7 +514,10 @@ int main(int argc, char **argv)
         case 'l': log_path = optarg; break;
         case 'p': prefix = optarg; break;
         case 'T': deadline_total = now() + atof(optarg); break;
-        case 'v': verbose = true; break;
+        case 'v':
+            verbose = true;
+            plain = isatty(STDERR_FILENO) != 1 || (getenv("NO_COLOR") != NULL && *getenv("NO_COLOR") != 0);
+            break;
         default: return 2;
         }
     }
