@@ -3,12 +3,12 @@
  * Parts of the network rules, made one set.
  *
  * The generation that was loaded last stands in the file `generation` beside the parts: is another one in force, somebody else has loaded it, and it is left alone.
+ * What keeps a set from being in force is either lasting (it would be the same the next time: a mistake, a limit) or passes (somebody loads at the same time, memory is short): then it is tried again, later each time.
  * Contract: rule-parts.h.  Tests: test-rule-parts.c.
  */
 #include "rule-parts.h"
 #include "log.h"
-
-#include "../rules/rules.h"
+#include "rule-compile.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,6 +22,10 @@
 #define PATH_BYTES 512
 #define NAME_BYTES 64
 #define PART_BYTES_MAX (2u << 20)
+#define PARTS_MAX 100u
+#define COMPILE_S 60u
+#define STALE_TIMES 3u
+#define RETRY_MAX_NS 60000000000ull
 
 struct part {
     struct part *next; /* by order, then name */
@@ -34,11 +38,20 @@ struct part {
 struct watched {
     char *path;
     struct stat was; /* st_ino 0: it was not there */
+    bool wrong;      /* the set goes without it as it is */
+};
+
+/* How it stands with the set as it should be. */
+struct standing {
+    bool failed;  /* it is not in force */
+    bool by_hand; /* because of somebody else's */
+    bool passes;  /* for a reason that passes: tried again when retry_at_ns has come */
+    uint64_t retry_at_ns, retry_ns;
 };
 
 struct rule_parts {
     struct rule_parts_settings s;
-    char folder[PATH_BYTES], file[PATH_BYTES];
+    char folder[PATH_BYTES], file[PATH_BYTES], copies[PATH_BYTES];
     struct part *first;
     struct part *refused; /* the last that was, and why: its plugin asks again each time it has its turn */
     char refused_why[1000];
@@ -46,7 +59,8 @@ struct rule_parts {
     size_t file_count;
     struct loop_timer *timer;
     uint64_t generation; /* that we have loaded; 0: none */
-    bool failed;         /* the set as it should be is not in force */
+    struct standing standing;
+    char *mistakes;      /* lines: what the set in force goes without; or NULL */
     char said[1000];     /* the last complaint, so that it is not said again and again */
 };
 
@@ -225,19 +239,38 @@ static void file_look(const char *path, struct stat *is)
         memset(is, 0, sizeof(*is));
 }
 
-static void files_note(struct rule_parts *p, char *const *paths, size_t count)
+static void file_watch(struct rule_parts *p, const char *path, const struct stat *was, bool wrong)
 {
+    struct watched *w = &p->files[p->file_count];
+
+    w->path = strdup(path);
+    if (w->path == NULL)
+        return;
+    w->wrong = wrong;
+    if (was != NULL)
+        w->was = *was;
+    else
+        file_look(path, &w->was);
+    p->file_count++;
+}
+
+/* set NULL: no set was made. */
+static void files_note(struct rule_parts *p, const struct rule_compile_result *set)
+{
+    size_t count = set != NULL ? set->file_count : 0;
+    bool named = false;
+
     files_forget(p);
     p->files = calloc(count + 1, sizeof(*p->files));
-    for (size_t i = 0; p->files != NULL && i < count + 1; i++) {
-        const char *path = i < count ? paths[i] : p->file;
-        struct watched *w = &p->files[p->file_count];
-
-        if (*path != '/' || (w->path = strdup(path)) == NULL)
-            continue;
-        file_look(path, &w->was);
-        p->file_count++;
+    if (p->files == NULL)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (set->files[i].path[0] == '/')
+            file_watch(p, set->files[i].path, &set->files[i].was, set->files[i].wrong);
+        named = named || strcmp(set->files[i].path, p->file) == 0;
     }
+    if (!named && p->file[0] == '/')
+        file_watch(p, p->file, NULL, false);
 }
 
 static bool files_changed(const struct rule_parts *p)
@@ -261,43 +294,26 @@ static bool file_there(const struct rule_parts *p)
     return p->file[0] != '\0' && access(p->file, R_OK) == 0;
 }
 
-static int compile(struct rule_parts *p, struct rules_compiled *set)
+/* strict: the part that has just come; NULL: none. */
+static int compile(struct rule_parts *p, const struct part *strict, struct rule_compile_result *set)
 {
-    struct rules_input inputs[101] = {{0}};
-    char (*names)[NAME_BYTES + 20] = calloc(101, sizeof(*names));
+    struct rule_compile_part *parts = calloc(PARTS_MAX, sizeof(*parts));
+    char (*names)[NAME_BYTES + 20] = calloc(PARTS_MAX, sizeof(*names));
+    struct rule_compile_order order = {.parts = parts, .file = file_there(p) ? p->file : NULL, .folder = p->copies, .seconds = p->s.compile_s != 0 ? p->s.compile_s : COMPILE_S};
     const struct part *part;
-    size_t count = 0;
-    int rc;
+    int rc = -ENOMEM;
 
     memset(set, 0, sizeof(*set));
-    if (names == NULL)
-        return -ENOMEM;
-    for (part = p->first; part != NULL && count < 100; part = part->next) {
-        snprintf(names[count], sizeof(names[0]), "plugin %s", part->name);
-        inputs[count] = (struct rules_input){.path = names[count], .text = part->text, .text_bytes = strlen(part->text), .directory = "/"};
-        count++;
+    for (part = p->first; parts != NULL && names != NULL && part != NULL && order.part_count < PARTS_MAX; part = part->next) {
+        snprintf(names[order.part_count], sizeof(names[0]), "plugin %s", part->name);
+        parts[order.part_count] = (struct rule_compile_part){.name = names[order.part_count], .text = part->text, .strict = part == strict};
+        order.part_count++;
     }
-    if (file_there(p))
-        inputs[count++] = (struct rules_input){.path = p->file};
-    rc = rules_compile(inputs, count, NULL, set);
+    if (parts != NULL && names != NULL)
+        rc = rule_compile(&order, set);
+    free(parts);
     free(names);
     return rc;
-}
-
-static int say_mistakes(const struct rules_compiled *set, char *error, size_t bytes)
-{
-    size_t used = 0;
-
-    snprintf(error, bytes, "the rules do not compile");
-    for (size_t i = 0; i < set->error_count && used + 2 < bytes; i++) {
-        if (set->errors[i].warning)
-            continue;
-        if (used != 0)
-            error[used++] = '\n';
-        rules_error_text(&set->errors[i], error + used, bytes - used);
-        used += strlen(error + used);
-    }
-    return -EINVAL;
 }
 
 /* Is what is in force ours to replace? */
@@ -316,7 +332,7 @@ static int may_load(struct rule_parts *p, struct collet_rules_info *info, char *
     return rc;
 }
 
-static int load(struct rule_parts *p, const struct rules_compiled *set, const struct collet_rules_info *info, char *error, size_t bytes)
+static int load(struct rule_parts *p, const struct rule_compile_result *set, const struct collet_rules_info *info, char *error, size_t bytes)
 {
     const struct rule_parts_backend *b = &p->s.backend;
     struct collet_rules_load load = {.expect = info->generation};
@@ -337,21 +353,67 @@ static int load(struct rule_parts *p, const struct rules_compiled *set, const st
     return rc;
 }
 
-/* Make the set and put it in force, all or nothing. */
-static int make(struct rule_parts *p, char *error, size_t bytes)
+/* Would it be the same the next time? */
+static bool lasting(int rc)
 {
-    struct rules_compiled set;
-    struct collet_rules_info info;
-    int rc = compile(p, &set);
+    return rc == -EINVAL || rc == -E2BIG || rc == -ENOSPC || rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -EPERM || rc == -ETIME || rc == -ECHILD;
+}
 
-    if (set.files != NULL || rc == 0)
-        files_note(p, set.files, set.file_count);
-    if (rc != 0)
-        rc = say_mistakes(&set, error, bytes);
-    else if ((rc = may_load(p, &info, error, bytes)) == 0)
-        rc = load(p, &set, &info, error, bytes);
-    rules_compiled_free(&set);
-    p->failed = rc != 0;
+/* Somebody may load between the look and the load. */
+static int put_in_force(struct rule_parts *p, const struct rule_compile_result *set, char *error, size_t bytes)
+{
+    struct collet_rules_info info;
+    int rc = -ESTALE;
+
+    for (unsigned int i = 0; i < STALE_TIMES && rc == -ESTALE; i++)
+        if ((rc = may_load(p, &info, error, bytes)) == 0)
+            rc = load(p, set, &info, error, bytes);
+    return rc;
+}
+
+static void mistakes_note(struct rule_parts *p, const char *mistakes)
+{
+    const char *before = p->mistakes != NULL ? p->mistakes : "", *line = mistakes;
+
+    if (strcmp(mistakes, before) == 0)
+        return;
+    for (; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n')
+        log_error("network rules: %.*s", (int)strcspn(line, "\n"), line);
+    if (*mistakes == '\0')
+        log_note("network rules: nothing is left out any more");
+    free(p->mistakes);
+    p->mistakes = *mistakes != '\0' ? strdup(mistakes) : NULL;
+}
+
+static void standing_note(struct standing *now, int rc, uint64_t look_ns)
+{
+    now->failed = rc != 0;
+    now->by_hand = rc == -EBUSY;
+    now->passes = rc != 0 && !now->by_hand && !lasting(rc);
+    now->retry_ns = !now->passes ? 0 : now->retry_ns == 0 ? look_ns : now->retry_ns < RETRY_MAX_NS ? now->retry_ns * 2 : now->retry_ns;
+    now->retry_at_ns = loop_now() + now->retry_ns;
+}
+
+/* Make the set and put it in force. */
+static int make(struct rule_parts *p, const struct part *strict, char *error, size_t bytes)
+{
+    struct rule_compile_result set;
+    int rc = compile(p, strict, &set);
+
+    if (rc != 0) {
+        snprintf(error, bytes, "%s", set.mistakes != NULL && set.mistakes[0] != '\0' ? set.mistakes : "no memory to compile the rules");
+        if (set.file_count != 0)
+            files_note(p, &set);
+    } else {
+        files_note(p, &set);
+        rc = put_in_force(p, &set, error, bytes);
+        if (rc == 0) {
+            rule_compile_accept(p->copies, &set);
+            mistakes_note(p, set.mistakes);
+        }
+    }
+    rule_compile_free(&set);
+    standing_note(&p->standing, rc, p->s.look_ns);
     return rc;
 }
 
@@ -367,10 +429,40 @@ static void make_or_complain(struct rule_parts *p)
 {
     char error[sizeof(p->said)];
 
-    if (make(p, error, sizeof(error)) == 0)
+    if (make(p, NULL, error, sizeof(error)) == 0)
         p->said[0] = '\0';
     else
         complain(p, error);
+}
+
+/* Does it name a file that the set goes without? Of one that nobody names (it is within another) all are told. */
+static bool concerns(const struct rule_parts *p, const struct part *part)
+{
+    bool named = false, any = false;
+
+    for (size_t i = 0; i < p->file_count; i++) {
+        if (!p->files[i].wrong)
+            continue;
+        any = true;
+        if (strstr(part->text, p->files[i].path) != NULL)
+            return true;
+        named = named || strcmp(p->files[i].path, p->file) == 0;
+        for (const struct part *other = p->first; other != NULL; other = other->next)
+            named = named || strstr(other->text, p->files[i].path) != NULL;
+    }
+    return any ? !named : p->mistakes != NULL && strstr(p->mistakes, part->name) != NULL;
+}
+
+/* 0; or what is to be told of this part, which has been taken. */
+static int state_of(const struct rule_parts *p, const struct part *part, char *error, size_t bytes)
+{
+    if (p->standing.failed && p->said[0] != '\0')
+        snprintf(error, bytes, "%s", p->said);
+    else if (p->mistakes != NULL && concerns(p, part))
+        snprintf(error, bytes, "%s", p->mistakes);
+    else
+        return 0;
+    return -EIO;
 }
 
 /* ---- From outside ---- */
@@ -378,14 +470,16 @@ static void make_or_complain(struct rule_parts *p)
 int rule_parts_set(struct rule_parts *p, const char *name, uint32_t order, const char *text, char *error, size_t error_bytes)
 {
     struct part **at = part_place(p, name), *old = *at, *new = text != NULL ? part_new(name, order, text) : NULL;
+    struct standing before;
     int rc;
 
-    if (text != NULL && new == NULL)
+    if (text != NULL && new == NULL) {
+        snprintf(error, error_bytes, "no memory");
         return -ENOMEM;
+    }
     if (old == NULL ? text == NULL : new != NULL && part_same(old, new)) {
         part_free(new);
-        snprintf(error, error_bytes, "%s", p->said);
-        return p->failed && old != NULL && p->said[0] != '\0' ? -EIO : 0;
+        return old != NULL ? state_of(p, old, error, error_bytes) : 0;
     }
     if (new != NULL && p->refused != NULL && part_same(p->refused, new) && !files_changed(p)) {
         part_free(new);
@@ -396,15 +490,17 @@ int rule_parts_set(struct rule_parts *p, const char *name, uint32_t order, const
         *at = old->next;
     if (new != NULL)
         part_insert(p, new);
-    rc = make(p, error, error_bytes);
-    /* Rules by hand are no fault of this part: it waits. */
-    if (rc != 0 && rc != -EBUSY && new != NULL) {
+    before = p->standing;
+    rc = make(p, new, error, error_bytes);
+    /* Rules by hand, and what passes, are no fault of this part: it waits. */
+    if (rc != 0 && lasting(rc) && new != NULL) {
         *part_place(p, name) = new->next;
         part_free(p->refused);
         p->refused = new;
         snprintf(p->refused_why, sizeof(p->refused_why), "%s", error);
         if (old != NULL)
             part_insert(p, old);
+        p->standing = before; /* the set without it is as it was */
         return rc;
     }
     if (old != NULL)
@@ -414,7 +510,9 @@ int rule_parts_set(struct rule_parts *p, const char *name, uint32_t order, const
     part_free(old);
     if (rc != 0)
         complain(p, error);
-    return rc;
+    else
+        p->said[0] = '\0';
+    return rc != 0 || new == NULL ? rc : state_of(p, new, error, error_bytes);
 }
 
 static void look(void *arg)
@@ -424,7 +522,7 @@ static void look(void *arg)
     char error[sizeof(p->said)];
 
     p->timer = loop_timer(p->s.loop, p->s.look_ns, look, p);
-    if (files_changed(p) || (p->failed && may_load(p, &info, error, sizeof(error)) == 0 && strncmp(p->said, "rules of generation", 19) == 0))
+    if (files_changed(p) || (p->standing.passes && loop_now() >= p->standing.retry_at_ns) || (p->standing.by_hand && may_load(p, &info, error, sizeof(error)) == 0))
         make_or_complain(p);
 }
 
@@ -438,7 +536,7 @@ void rule_parts_begin(struct rule_parts *p)
     if (p->first != NULL || file_there(p) || p->generation != 0) {
         make_or_complain(p);
     } else {
-        files_note(p, NULL, 0);
+        files_note(p, NULL);
         may_load(p, &info, error, sizeof(error));
     }
     if (p->s.look_ns != 0)
@@ -453,6 +551,7 @@ struct rule_parts *rule_parts_create(const struct rule_parts_settings *settings)
         return NULL;
     p->s = *settings;
     snprintf(p->folder, sizeof(p->folder), "%.400s", settings->folder);
+    snprintf(p->copies, sizeof(p->copies), "%.400s/good", p->folder);
     snprintf(p->file, sizeof(p->file), "%.500s", settings->file != NULL ? settings->file : "");
     if (mkdir(p->folder, 0755) != 0 && errno != EEXIST)
         log_warning("%s: %s", p->folder, strerror(errno));
@@ -471,6 +570,7 @@ void rule_parts_destroy(struct rule_parts *p)
         part_free(part);
     }
     part_free(p->refused);
+    free(p->mistakes);
     files_forget(p);
     free(p);
 }
