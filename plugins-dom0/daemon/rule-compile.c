@@ -153,6 +153,17 @@ static void source_try(struct work *w, struct source *s)
     }
 }
 
+/* Is it as when it was right the last time? */
+static bool source_known(struct work *w, struct source *s)
+{
+    enum level level = s->level;
+
+    s->level = FILE_COPY;
+    source_try(w, s);
+    s->level = level;
+    return s->text[FILE_COPY] != NULL && s->text[level] != NULL && s->bytes[FILE_COPY] == s->bytes[level] && memcmp(s->text[FILE_COPY], s->text[level], s->bytes[level]) == 0;
+}
+
 /* For the compiler: the text of the best level that there is. */
 static const char *source_read(void *arg, const char *path, size_t *bytes, char *error, size_t error_bytes)
 {
@@ -161,6 +172,11 @@ static const char *source_read(void *arg, const char *path, size_t *bytes, char 
 
     if (s != NULL)
         source_try(w, s);
+    if (s != NULL && w->order->careful && s->level == FILE_ITSELF && s->text[s->level] != NULL && !source_known(w, s)) {
+        s->level = FILE_COPY;
+        snprintf(s->why, sizeof(s->why), "%.400s: with it, or with another that is new, compiling the rules takes too long or fails", s->path);
+        source_try(w, s);
+    }
     while (s != NULL && s->text[s->level] == NULL && s->level < FILE_INSTEAD) {
         s->level++;
         source_try(w, s);
@@ -257,14 +273,7 @@ static bool news_away(struct work *w)
     bool any = false;
 
     for (struct source *s = w->sources; s != NULL; s = s->next) {
-        enum level level = s->level;
-
-        if (level != FILE_ITSELF)
-            continue;
-        s->level = FILE_COPY;
-        source_try(w, s);
-        s->level = level;
-        if (s->text[FILE_COPY] != NULL && s->bytes[FILE_COPY] == s->bytes[level] && memcmp(s->text[FILE_COPY], s->text[level], s->bytes[level]) == 0)
+        if (s->level != FILE_ITSELF || source_known(w, s))
             continue;
         s->level = FILE_COPY;
         snprintf(s->why, sizeof(s->why), "%.200s: with it, %.*s", s->path, (int)strcspn(w->mistakes, "\n"), w->mistakes);
@@ -333,12 +342,7 @@ static void copy_write(struct work *w, struct source *s)
     enum level level = s->level;
     FILE *file;
 
-    if (level != FILE_ITSELF || s->text[level] == NULL || s->bytes[level] > COPY_BYTES_MAX)
-        return;
-    s->level = FILE_COPY;
-    source_try(w, s);
-    s->level = level;
-    if (s->text[FILE_COPY] != NULL && s->bytes[FILE_COPY] == s->bytes[level] && memcmp(s->text[FILE_COPY], s->text[level], s->bytes[level]) == 0)
+    if (level != FILE_ITSELF || s->text[level] == NULL || s->bytes[level] > COPY_BYTES_MAX || source_known(w, s))
         return;
     copy_path(w->order->folder, s->path, ".new", path);
     file = fopen(path, "we");
@@ -460,13 +464,14 @@ __attribute__((format(printf, 3, 4))) static int said(struct rule_compile_result
     return rc;
 }
 
-int rule_compile(const struct rule_compile_order *order, struct rule_compile_result *to)
+static int compile_once(const struct rule_compile_order *order, struct rule_compile_result *to)
 {
     pid_t self = getpid(), pid;
     FILE *answer = NULL;
     int fd = memfd_create("rules", MFD_CLOEXEC), status = 0, rc;
 
     memset(to, 0, sizeof(*to));
+    to->careful = order->careful;
     mkdir(order->folder, 0700);
     if (fd >= 0)
         answer = fdopen(fd, "r+");
@@ -493,6 +498,24 @@ int rule_compile(const struct rule_compile_order *order, struct rule_compile_res
     else if (fd >= 0)
         close(fd);
     return rc;
+}
+
+int rule_compile(const struct rule_compile_order *order, struct rule_compile_result *to)
+{
+    struct rule_compile_order careful = *order;
+    struct rule_compile_result again;
+    int rc = compile_once(order, to);
+
+    if ((rc != -ETIME && rc != -ECHILD) || order->careful)
+        return rc;
+    careful.careful = true;
+    if (compile_once(&careful, &again) != 0) {
+        rule_compile_free(&again);
+        return rc;
+    }
+    rule_compile_free(to);
+    *to = again;
+    return 0;
 }
 
 void rule_compile_accept(const char *folder, const struct rule_compile_result *result)

@@ -25,6 +25,7 @@ struct rule_compile_order {
     const char *file;     /* behind the parts; NULL: none */
     const char *folder;   /* of copies */
     unsigned int seconds; /* it may take this long */
+    bool careful;         /* it took too long or ended before: no file that is not as its copy */
 };
 
 /* One that the set was made of. */
@@ -42,9 +43,10 @@ struct rule_compile_result {
     struct rule_compile_file *files;
     size_t file_count;
     char *mistakes; /* a line each; empty: none */
+    bool careful;   /* it has been made so */
 };
 
-/* 0: there is a set, in spite of `mistakes`; -EINVAL: mistakes say why not; -ETIME, -ECHILD: it took too long, or ended: mistakes say so; -ENOMEM. `to` is filled in every case: free it. */
+/* If it takes too long or ends, it is done again, carefully. 0: there is a set, in spite of `mistakes`; -EINVAL: mistakes say why not; -ETIME, -ECHILD: it took too long, or ended: mistakes say so; -ENOMEM. `to` is filled in every case: free it. */
 int rule_compile(const struct rule_compile_order *order, struct rule_compile_result *to);
 /* The set is in force: files that were right become the copies. */
 void rule_compile_accept(const char *folder, const struct rule_compile_result *result);

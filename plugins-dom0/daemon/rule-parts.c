@@ -60,6 +60,7 @@ struct rule_parts {
     struct loop_timer *timer;
     uint64_t generation; /* that we have loaded; 0: none */
     struct standing standing;
+    bool careful;        /* with the files as they are now, compiling took too long or failed */
     char *mistakes;      /* lines: what the set in force goes without; or NULL */
     char said[1000];     /* the last complaint, so that it is not said again and again */
 };
@@ -299,7 +300,7 @@ static int compile(struct rule_parts *p, const struct part *strict, struct rule_
 {
     struct rule_compile_part *parts = calloc(PARTS_MAX, sizeof(*parts));
     char (*names)[NAME_BYTES + 20] = calloc(PARTS_MAX, sizeof(*names));
-    struct rule_compile_order order = {.parts = parts, .file = file_there(p) ? p->file : NULL, .folder = p->copies, .seconds = p->s.compile_s != 0 ? p->s.compile_s : COMPILE_S};
+    struct rule_compile_order order = {.parts = parts, .file = file_there(p) ? p->file : NULL, .folder = p->copies, .seconds = p->s.compile_s != 0 ? p->s.compile_s : COMPILE_S, .careful = p->careful && !files_changed(p)};
     const struct part *part;
     int rc = -ENOMEM;
 
@@ -406,6 +407,7 @@ static int make(struct rule_parts *p, const struct part *strict, char *error, si
             files_note(p, &set);
     } else {
         files_note(p, &set);
+        p->careful = set.careful;
         rc = put_in_force(p, &set, error, bytes);
         if (rc == 0) {
             rule_compile_accept(p->copies, &set);
