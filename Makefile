@@ -103,11 +103,11 @@ DEPS := gcc:/usr/bin/gcc binutils:/usr/bin/ld libc6-dev:/usr/include/stdio.h lib
 	libinih-dev:/usr/include/ini.h libjansson-dev:/usr/include/jansson.h libncurses-dev:/usr/include/curses.h liblzma-dev:/usr/include/lzma.h \
 	libzstd-dev:/usr/include/zstd.h liblz4-dev:/usr/include/lz4.h zlib1g-dev:/usr/include/zlib.h \
 	flex:/usr/bin/flex bison:/usr/bin/bison libpcap-dev:/usr/include/pcap/pcap.h
-# Only some targets need these: GRUB boots, other packers of kernels, the other compiler, tidy layout.
+# Only some targets need these: GRUB boots, other packers of kernels, the other compiler, tidy layout, clean scripts and pages.
 DEPS_TEST := grub-common:/usr/bin/grub-mkrescue grub-pc-bin:/usr/lib/grub/i386-pc/multiboot2.mod xorriso:/usr/bin/xorriso mtools:/usr/bin/mformat \
-	zstd:/usr/bin/zstd lz4:/usr/bin/lz4 clang:/usr/bin/clang clang-format:/usr/bin/clang-format clang-tidy:/usr/bin/clang-tidy
-# For the network: a key for secure shell, and what looks at captures.
-DEPS_NET := openssh-client:/usr/bin/ssh-keygen curl:/usr/bin/curl tshark:/usr/bin/tshark tcpdump:/usr/bin/tcpdump nftables:/usr/sbin/nft
+	zstd:/usr/bin/zstd lz4:/usr/bin/lz4 clang:/usr/bin/clang clang-format:/usr/bin/clang-format clang-tidy:/usr/bin/clang-tidy shellcheck:/usr/bin/shellcheck groff-base:/usr/bin/groff
+# For the network: a key for secure shell, what looks at captures, and Linux's own filter to compare with.
+DEPS_NET := openssh-client:/usr/bin/ssh-keygen curl:/usr/bin/curl tshark:/usr/bin/tshark tcpdump:/usr/bin/tcpdump nftables:/usr/sbin/nft iproute2:/bin/ip
 # For disks: Debian's systems for guests, partitions, pictures of the demo.
 DEPS_DISKS := mmdebstrap:/usr/bin/mmdebstrap uidmap:/usr/bin/newuidmap fakeroot:/usr/bin/fakeroot-sysv fdisk:/sbin/sfdisk e2fsprogs:/sbin/mkfs.ext4 gnuplot-nox:/usr/bin/gnuplot
 missing = $(strip $(foreach d,$(1),$(if $(wildcard $(word 2,$(subst :, ,$(d)))),,$(word 1,$(subst :, ,$(d))))))

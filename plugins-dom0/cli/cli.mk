@@ -42,6 +42,10 @@ build/unit/$(CLI)/%: $(CLI_TEST_OUT)/$(CLI)/%.o $(CLI_TEST_SOURCES:%.c=$(CLI_TES
 	@$(or $(HOSTCC),gcc) $(filter-out -Wmissing-prototypes,$(CLI_TEST_CFLAGS)) -o $@ $@-main.c $(filter %.o,$^) $(shell pkg-config --libs check 2>/dev/null || echo -lcheck) $(CLI_LIBS) -lm -lpthread
 .SECONDARY: $(CLI_TEST_SOURCES:%.c=$(CLI_TEST_OUT)/%.o) $(CLI_TESTS:%.c=$(CLI_TEST_OUT)/%.o)
 
+# As all others: make unit-tests ONLY="cli rules-cli": some of them.
+ifneq ($(ONLY),)
+CLI_TEST_PROGRAMS := $(filter $(foreach t,$(ONLY),%/test-$(t)),$(CLI_TEST_PROGRAMS))
+endif
 UNIT_PROGRAMS += $(CLI_TEST_PROGRAMS)
 unit-build: $(CLI_TEST_PROGRAMS)
 # With `make -f plugins-dom0/cli/cli.mk cli-tests` these alone.
