@@ -60,6 +60,16 @@ weak void heap_free(void *ptr)
     free(ptr);
 }
 
+weak void *maddr_to_virt(uint64_t maddr)
+{
+    return machine_maddr_to_virt(maddr);
+}
+
+weak uint64_t virt_to_maddr(const void *va)
+{
+    return machine_virt_to_maddr(va);
+}
+
 /* Nothing is traced. */
 weak uint64_t trace_kinds;
 

@@ -77,11 +77,17 @@ static inline void preempt_point(void)
 {
 }
 
-/* The direct map, which a program cannot have at its address: tests that need it give these two. */
+/* The direct map, which a program cannot have at its address: tests that need it give the first two. The others compute as on the machine (so that one does not undo the other), unless a test has its own. */
 #define mfn_to_virt machine_mfn_to_virt
 #define virt_to_mfn machine_virt_to_mfn
+#define maddr_to_virt machine_maddr_to_virt
+#define virt_to_maddr machine_virt_to_maddr
 #include "../../hypervisor/include/alloc.h"
 #undef mfn_to_virt
 #undef virt_to_mfn
+#undef maddr_to_virt
+#undef virt_to_maddr
 void *mfn_to_virt(mfn_t mfn);
 mfn_t virt_to_mfn(const void *va);
+void *maddr_to_virt(uint64_t maddr);
+uint64_t virt_to_maddr(const void *va);
