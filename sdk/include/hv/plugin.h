@@ -124,7 +124,8 @@ struct collet_plugin_host {
     /*
      * Since the third release, for kind NET. This plugin's part of the network rules, in the rule language (docs/reference/rule-language.md), whole; not called: as it is; "": nothing any more. The parts of all plugins
      * make one set, lower `order` first (0 to 99; the first rule that decides counts), and behind them the administrator's own file. A part that does not compile is told with its line, and the one before stays in force.
-     * A part may name files (include, set NAME file): the daemon reads them, and again when they change. At most COLLET_PLUGIN_RULES_MAX bytes.
+     * A part may name files (include, set NAME file): the daemon reads them, and again when they change; one with a mistake is taken as it was before. A plugin of this kind is told of a domain by the name that its
+     * interfaces have: until its next start a renamed one keeps the old name for rules. Write it in quotes. At most COLLET_PLUGIN_RULES_MAX bytes.
      */
     void (*rules)(const struct collet_plugin_host *host, uint32_t order, const char *text);
 };
