@@ -274,6 +274,13 @@ static void files_note(struct rule_parts *p, const struct rule_compile_result *s
         file_watch(p, p->file, NULL, false);
 }
 
+/* No set was made of them as they are now, and none would be before one changes. */
+static void files_seen(struct rule_parts *p)
+{
+    for (size_t i = 0; i < p->file_count; i++)
+        file_look(p->files[i].path, &p->files[i].was);
+}
+
 static bool files_changed(const struct rule_parts *p)
 {
     struct stat is;
@@ -405,6 +412,8 @@ static int make(struct rule_parts *p, const struct part *strict, char *error, si
         snprintf(error, bytes, "%s", set.mistakes != NULL && set.mistakes[0] != '\0' ? set.mistakes : "no memory to compile the rules");
         if (set.file_count != 0)
             files_note(p, &set);
+        else if (strict == NULL)
+            files_seen(p);
     } else {
         files_note(p, &set);
         p->careful = set.careful;

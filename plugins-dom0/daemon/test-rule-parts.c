@@ -293,9 +293,22 @@ START_TEST(what_one_file_has_not_defined_is_no_mistake_of_another)
 }
 END_TEST
 
+/* Right, and a minute's work. */
+static void much(FILE *out)
+{
+    for (int rule = 0; rule < 200; rule++) {
+        fprintf(out, "drop in match \"host 10.0.0.%d", rule);
+        for (int i = 0; i < 300; i++)
+            fprintf(out, " or host 10.%d.%d.1", i >> 8, i & 255);
+        fputs("\"\n", out);
+    }
+}
+
 START_TEST(no_file_can_end_or_stop_the_daemon)
 {
-    char text[700], fifo[100];
+    char text[700], fifo[100], *long_text = NULL;
+    unsigned int loads;
+    size_t bytes;
     FILE *out;
 
     snprintf(fifo, sizeof(fifo), "%s/fifo", folder);
@@ -325,12 +338,7 @@ START_TEST(no_file_can_end_or_stop_the_daemon)
     rule_parts_destroy(parts);
     start();
     out = fopen(list, "w");
-    for (int rule = 0; rule < 200; rule++) {
-        fprintf(out, "drop in match \"host 10.0.0.%d", rule);
-        for (int i = 0; i < 300; i++)
-            fprintf(out, " or host 10.%d.%d.1", i >> 8, i & 255);
-        fputs("\"\n", out);
-    }
+    much(out);
     fclose(out);
     settle();
     ck_assert_str_eq(rules(), "drop");
@@ -342,6 +350,19 @@ START_TEST(no_file_can_end_or_stop_the_daemon)
     settle();
     ck_assert_str_eq(rules(), "accept; drop; drop in");
     ck_assert_int_eq(set("x", 50, text), 0);
+    out = open_memstream(&long_text, &bytes);
+    much(out);
+    fclose(out);
+    write_file(list, "accept in\n");
+    ck_assert_int_eq(set("z", 70, long_text), -ETIME);
+    ck_assert_str_eq(error, "compiling the rules took more than 1 seconds");
+    settle(); /* the file's change without it */
+    ck_assert_str_eq(rules(), "accept in; drop; drop in");
+    loads = fake.loads;
+    ck_assert_int_eq(set("z", 70, long_text), -EINVAL); /* from memory */
+    settle();
+    ck_assert_uint_eq(fake.loads, loads);
+    free(long_text);
 }
 END_TEST
 
