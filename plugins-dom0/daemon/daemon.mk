@@ -25,7 +25,7 @@ $(COLLETD): $(COLLETD_OBJECTS) $(BUILD)/dom0/lib/libcollet.so.1 $(RULES_LIB)
 	@mkdir -p $(@D)
 	$(CC) -o $@ $(COLLETD_OBJECTS) $(COLLETD_LIBS)
 
-# Its test compiles rules.
-build/unit/plugins-dom0/daemon/test-rule-parts: $(RULES_LIB)
+# These tests compile rules.
+build/unit/plugins-dom0/daemon/test-rule-parts build/unit/plugins-dom0/plugins/firewall/test-firewall: $(RULES_LIB)
 
 -include $(COLLETD_OBJECTS:.o=.d)

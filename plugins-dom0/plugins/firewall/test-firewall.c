@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* firewall: sets, groups with the domains that are there, rule files, and what closes a domain; what is refused. */
 // needs:
+// libs: build/dom0/lib/librules.a -lpcap
 #include "firewall.c"
+
+#include "../../rules/judge.h"
 
 #include <check.h>
 #include <hv/plugin-test.h>
@@ -121,6 +124,46 @@ START_TEST(owners_say_groups_and_open)
 }
 END_TEST
 
+/* Would this packet come in, if the plugin's rules alone were in force? */
+static bool comes_in(const char *words)
+{
+    struct rules_input input = {.path = "firewall", .text = rules(), .text_bytes = strlen(rules())};
+    struct rules_judge *judge;
+    struct rules_compiled set;
+    struct rules_worded w;
+    struct rules_answer answer;
+    char error[256];
+
+    ck_assert_int_eq(rules_compile(&input, 1, NULL, &set), 0);
+    ck_assert_int_eq(rules_judge_create(&judge, set.bytes, set.size, error), 0);
+    ck_assert_msg(rules_packet_in_words(words, &w) == 0, "%s: %s", words, w.error);
+    rules_judge_frame(judge, &w.frame, &answer);
+    rules_judge_destroy(judge);
+    rules_compiled_free(&set);
+    return answer.accepted;
+}
+
+START_TEST(a_closed_domain_gets_its_addresses)
+{
+    struct collet_plugin_setting settings[] = {PLUGIN_TEST_SETTING("domain db", "open", "nothing", 2)};
+
+    ck_assert_int_eq(configure(settings, 1), 0);
+    ck_assert(comes_in("udp from 10.0.2.2 port 67 to 255.255.255.255 port 68 in on db.0"));
+    ck_assert(comes_in("udp from 10.0.2.2 port 67 to 10.0.2.15 port 68 in on db.0"));
+    ck_assert(comes_in("udp from fe80::2 port 547 to fe80::15 port 546 in on db.0"));
+    ck_assert(comes_in("icmp6 from fe80::2 type 134 in on db.0"));
+    ck_assert(comes_in("icmp6 from fe80::2 type 135 in on db.0"));
+    ck_assert(comes_in("icmp6 from fe80::2 type 130 in on db.0"));
+    ck_assert(comes_in("arp from 10.0.2.2 to 10.0.2.15 in on db.0"));
+    ck_assert(!comes_in("udp from 10.0.2.2 port 67 to 10.0.2.15 port 53 in on db.0"));
+    ck_assert(!comes_in("udp from 10.0.2.2 port 53 to 10.0.2.15 port 68 in on db.0"));
+    ck_assert(!comes_in("udp from 10.0.2.2 port 547 to 10.0.2.15 port 546 in on db.0"));
+    ck_assert(!comes_in("icmp6 from fe80::2 type 128 in on db.0"));
+    ck_assert(!comes_in("tcp from 10.0.2.2 to 10.0.2.15 port 22 flags S in on db.0"));
+    ck_assert(comes_in("tcp from 10.0.2.2 to 10.0.2.16 port 22 flags S in on web1.0"));
+}
+END_TEST
+
 START_TEST(patterns)
 {
     ck_assert(firewall_glob("web*", "web") && firewall_glob("web*", "web12") && firewall_glob("*", "x") && firewall_glob("w?b", "web") && firewall_glob("*b*", "web"));
@@ -177,6 +220,7 @@ Suite *suite_firewall(void)
     tcase_add_test(t, what_is_open_closes_the_rest);
     tcase_add_test(t, a_domains_word_goes_before_its_groups);
     tcase_add_test(t, owners_say_groups_and_open);
+    tcase_add_test(t, a_closed_domain_gets_its_addresses);
     tcase_add_test(t, patterns);
     tcase_add_test(t, mistakes_are_told_with_their_lines);
     suite_add_tcase(suite, t);
