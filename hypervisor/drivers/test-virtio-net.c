@@ -708,13 +708,16 @@ START_TEST(lies_about_what_was_sent_are_counted)
     q->used->ring[q->used->index++ % q->size].id = 70000;
     ck_assert(!card->ops->poll(card, 32));
     ck_assert_uint_eq(card->lies, 2);
+    ck_assert(!card->wants_reset);
     q->used->index += 30000;
     ck_assert(!card->ops->poll(card, 32));
     ck_assert_uint_eq(card->lies, 3);
+    ck_assert(card->wants_reset);
     ck_assert_int_eq(transmit(1, 60, 60), -ENOSPC);
     ck_assert_uint_eq(ends[0], 0);
     device.mute = false;
     ck_assert_int_eq(card->ops->reset(card), 0);
+    ck_assert(!card->wants_reset);
     ck_assert_uint_eq(rooms, 1);
     ck_assert_uint_eq(ends[0], 1);
     ck_assert_int_eq(status_of[0], -EIO);

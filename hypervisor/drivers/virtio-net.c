@@ -120,6 +120,9 @@ static bool virtio_net_poll(struct netdev *dev, uint32_t most)
         wait_arm(card, this_cpu_id());
     if (unlikely((card->lies | t->ring.lies | r->ring.lies) != 0))
         lies_count(card);
+    /* Looked at again behind `resetting`: a reset may have ended in between. */
+    if (unlikely(t->ring.stopped || r->ring.stopped) && !__atomic_load_n(&card->resetting, __ATOMIC_ACQUIRE) && !card->dead && (READ_ONCE(t->ring.stopped) || READ_ONCE(r->ring.stopped)))
+        __atomic_store_n(&dev->wants_reset, true, __ATOMIC_RELAXED);
     return more;
 }
 
@@ -261,6 +264,7 @@ static int virtio_net_reset(struct netdev *dev)
         virtio_queue_stop(&card->receive[i]->ring);
     }
     rc = device_again(card, lists);
+    __atomic_store_n(&dev->wants_reset, false, __ATOMIC_RELAXED);
     lies_count(card);
     for (i = 0; i < card->pairs; i++)
         net_receive_release(card->receive[i]);
@@ -288,6 +292,10 @@ static void config_interrupt(void *arg)
     bool link = READ_ONCE(card->dev.link), wants_reset = virtio_wants_reset(&card->virtio);
 
     link_read(card);
+    if (wants_reset && card->registered && !card->dead) {
+        __atomic_store_n(&card->dev.wants_reset, true, __ATOMIC_RELAXED);
+        netdev_interrupt(&card->dev);
+    }
     if (!card->registered || card->notices >= NOTICES_MAX || (!wants_reset && link == card->dev.link))
         return;
     card->notices++;

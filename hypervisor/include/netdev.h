@@ -57,6 +57,7 @@ struct netdev {
     uint32_t depth, queues;
     bool can_sum, can_segment4, can_segment6;   /* transmit */
     bool link;                                  /* atomic: the wire is there */
+    bool wants_reset;                           /* atomic: it, or a ring of it, cannot be followed any more; until a reset. Set in poll or interrupt handlers, and then poll is called again */
     uint64_t interrupts, lies, receive_dropped; /* statistics, without a lock */
     /* The core's. */
     uint32_t id;

@@ -17,6 +17,7 @@
 #define PIECES     128u  /* of one card at a time: cut frames, and copies */
 #define PIECE_COPY 2048u
 #define STUCK_NS   (5 * NS_PER_S)
+#define RESETS_NS  NS_PER_S /* no more often than so, whatever the card wants */
 #define VLAN_BYTES 4u
 #define ETHERNET   14u
 
@@ -61,6 +62,7 @@ static void room_again(struct nic *nic)
     if (likely(!READ_ONCE(nic->starving)))
         return;
     WRITE_ONCE(nic->starving, false);
+    smp_mb(); /* park() says that it waits, then looks here */
     for (uint32_t slot = 0; slot < vif_slots; slot++) {
         struct vfr_port *port = READ_ONCE(vfr_ports[slot]);
 
@@ -127,12 +129,12 @@ static void count_sent(struct nic *nic, uint32_t bytes, uint32_t segments)
     __atomic_fetch_add(&nic->sent.segments, segments, __ATOMIC_RELAXED);
 }
 
-/* No room: whoever waits is woken by the next frame that leaves; if the last one has just left, by the next round. */
+/* No room: whoever waits is woken by the next frame that leaves; if the last one has just left, by the next round; if the card waits for its reset, by that. */
 static int starve(struct nic *nic)
 {
     WRITE_ONCE(nic->starving, true);
     smp_mb();
-    if (__atomic_load_n(&nic->in_flight, __ATOMIC_RELAXED) == 0)
+    if (__atomic_load_n(&nic->in_flight, __ATOMIC_RELAXED) == 0 && !(READ_ONCE(nic->dev->wants_reset) && nic->reset_ns != 0))
         softirq_raise(SOFTIRQ_NET);
     return -ENOSPC;
 }
@@ -210,6 +212,8 @@ int nic_send(struct nic *nic, struct net_tx *tx)
     const struct net_packet *packet = &tx->packet;
     int rc;
 
+    if (packet->offload.segmentation != NET_SEGMENTATION_NONE && packet->offload.header_bytes + packet->offload.segment_bytes > nic->dev->mtu + ETHERNET + VLAN_BYTES)
+        return drop(nic, COLLET_NET_DROP_TOO_LONG);
     if (packet->offload.segmentation != NET_SEGMENTATION_NONE && !segments_itself(nic, packet->offload.segmentation))
         rc = send_cut(nic, tx);
     else
@@ -255,9 +259,9 @@ int nic_send_copy(struct nic *nic, const struct net_packet *packet)
 void nics_kick(void)
 {
     for (uint32_t i = 0; i < nic_count; i++) {
-        if (!READ_ONCE(nics[i]->kick))
+        /* Locked: a store that came late would undo what another CPU says after it. */
+        if (!READ_ONCE(nics[i]->kick) || !__atomic_exchange_n(&nics[i]->kick, false, __ATOMIC_SEQ_CST))
             continue;
-        WRITE_ONCE(nics[i]->kick, false);
         nics[i]->dev->ops->kick(nics[i]->dev);
     }
 }
@@ -287,11 +291,11 @@ void netdev_receive(struct netdev *dev, const struct net_segment *pieces, uint32
     static uint8_t headers[MAX_CPUS][VFR_HEADER_MAX] aligned_to(VFR_HEADER_MAX); /* the device may write into its page again */
     struct nic *nic = dev->core;
     uint8_t *header = headers[this_cpu_id()];
-    struct net_segment segments[NET_SEGMENTS_MAX];
+    struct net_segment segments[NET_SEGMENTS_MAX]; /* the header, what is behind it in the first piece; and one is left for a header of its own when it is cut (cut.c) */
     struct net_packet packet = {.from = &nic->port, .segments = segments, .offload = *offload};
     uint32_t first = min(bytes, VFR_HEADER_MAX);
 
-    if (bytes < ETHERNET || count == 0 || pieces[0].bytes < first || count + 1 > NET_SEGMENTS_MAX) {
+    if (bytes < ETHERNET || count == 0 || pieces[0].bytes < first || count + 2 > NET_SEGMENTS_MAX) {
         count_drop(&nic->received, COLLET_NET_DROP_MALFORMED);
         return;
     }
@@ -321,6 +325,34 @@ void netdev_room(struct netdev *dev)
     room_again(dev->core);
 }
 
+static void start_anew(struct nic *nic, const char *why)
+{
+    nic->resets++;
+    log_warning("%s: %s; reset", nic->name, why);
+    nic->failed = nic->dev->ops->reset(nic->dev) != 0;
+    if (nic->failed)
+        log_error("%s: does not come up again; it is used no more", nic->name);
+}
+
+static void reset_timer_fires(void *arg)
+{
+    (void)arg;
+    softirq_raise(SOFTIRQ_NET);
+}
+
+/* The driver says that the card can only be helped by a reset. At once, but for one that wants it all the time. */
+static void reset_wanted(struct nic *nic, uint64_t now_ns)
+{
+    if (nic->failed)
+        return;
+    if (nic->reset_ns != 0 && now_ns < nic->reset_ns + RESETS_NS) {
+        timer_set(&nic->reset_timer, nic->reset_ns + RESETS_NS);
+        return;
+    }
+    nic->reset_ns = now_ns;
+    start_anew(nic, "it, or a ring of it, cannot be followed any more");
+}
+
 /* A card that has frames and sends none is started anew. */
 static void watch(struct nic *nic, uint64_t now_ns)
 {
@@ -333,11 +365,7 @@ static void watch(struct nic *nic, uint64_t now_ns)
     if (now_ns < nic->watched_ns + STUCK_NS || nic->failed)
         return;
     nic->watched_ns = now_ns;
-    nic->resets++;
-    log_warning("%s: sends nothing; reset", nic->name);
-    nic->failed = nic->dev->ops->reset(nic->dev) != 0;
-    if (nic->failed)
-        log_error("%s: does not come up again; it is used no more", nic->name);
+    start_anew(nic, "sends nothing");
 }
 
 void nics_poll(uint32_t most)
@@ -347,9 +375,11 @@ void nics_poll(uint32_t most)
 
         if (nic->dev->ops->poll(nic->dev, most))
             softirq_raise(SOFTIRQ_NET);
+        if (unlikely(READ_ONCE(nic->dev->wants_reset)))
+            reset_wanted(nic, round_now_ns());
         if (unlikely(READ_ONCE(nic->in_flight) != 0))
             watch(nic, round_now_ns());
-        else
+        else if (likely(!READ_ONCE(nic->dev->wants_reset)))
             room_again(nic);
     }
 }
@@ -380,6 +410,7 @@ int netdev_register(struct netdev *dev)
     if (nic == NULL || !pieces_make(nic))
         return -ENOMEM;
     nic->dev = dev;
+    timer_init(&nic->reset_timer, reset_timer_fires, NULL, 0);
     dev->id = nic_count;
     dev->core = nic;
     snprintf(nic->name, sizeof(nic->name), "nic%u", nic_count);

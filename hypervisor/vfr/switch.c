@@ -21,11 +21,13 @@ struct passage {
     uint64_t now_ns;
     bool arrived; /* somebody has it */
     bool answered; /* it has been rejected once: no more than one answer */
+    bool forwarded; /* a rule has said where, once */
     int parked;   /* 0 or -ENOSPC */
 };
 
-static uint8_t answers[MAX_CPUS][ROUND_UP(VFR_REJECT_BYTES, 64)] aligned_to(2048); /* of this CPU's round: a frame that reject sends */
-_Static_assert(VFR_REJECT_BYTES <= 2048, "an answer does not cross a page");
+#define ANSWER_ROOM 2048u
+static uint8_t answers[MAX_CPUS][ANSWER_ROOM] aligned_to(ANSWER_ROOM); /* of this CPU's round: a frame that reject sends */
+_Static_assert(VFR_REJECT_BYTES <= ANSWER_ROOM && PAGE_SIZE % ANSWER_ROOM == 0, "an answer does not cross a page");
 
 #define ANSWERS_MAX 100u /* of reject, to one port in one window: RFC 1812 4.3.2.8 asks for a limit */
 #define ANSWERS_NS  (100 * NS_PER_MS)
@@ -58,7 +60,7 @@ static void capture(struct passage *way, const struct vfr_port *port, unsigned i
 
 static bool answer_allowed(struct vfr_port *to, uint64_t now_ns)
 {
-    if (now_ns - READ_ONCE(to->answers_since_ns) >= ANSWERS_NS) {
+    if ((int64_t)(now_ns - READ_ONCE(to->answers_since_ns)) >= (int64_t)ANSWERS_NS) { /* less than 0: another CPU's round began later */
         WRITE_ONCE(to->answers_since_ns, now_ns);
         WRITE_ONCE(to->answers, 0);
     }
@@ -97,6 +99,8 @@ static void mirror_send(struct passage *way, uint32_t target)
 
         if (port == NULL || port == way->packet->from || !rules_means(way->rules, target, port))
             continue;
+        if (!port_is_nic(port) && (port_vif(port)->flags & COLLET_VIF_DOWN))
+            return;
         if (port_is_nic(port))
             nic_send_copy(port_nic(port), way->packet);
         else
@@ -147,7 +151,31 @@ static bool spoofed(struct passage *way)
     return true;
 }
 
+/* Rules that name ports or types would not see it, and what they are to keep out would come in. */
+static bool unreadable(struct passage *way)
+{
+    static const struct vfr_verdict none = {.action = VFR_DROP, .rule = VFR_NO_RULE};
+    struct vfr_port *from = way->packet->from;
+
+    if (likely(!vfr_unreadable(&way->packet->view)) || rules_generation(way->rules) == 0)
+        return false;
+    count_drop(sent_by(from), COLLET_NET_DROP_MALFORMED);
+    capture(way, from, port_is_nic(from) ? VFR_RX : VFR_TX, &none, COLLET_NET_DROP_MALFORMED);
+    return true;
+}
+
 /* ---- Handing over ---- */
+
+static void to_target(struct passage *way, uint32_t target);
+
+/* The rules where it enters have the last word: it goes elsewhere. Once: rules may not play at ball. */
+static void forward(struct passage *way, struct collet_net_counters *counters, const struct vfr_verdict *verdict)
+{
+    if (way->forwarded)
+        count_drop(counters, COLLET_NET_DROP_NO_ROUTE);
+    else
+        to_target(way, verdict->target);
+}
 
 static void to_vif(struct passage *way, struct vif *vif)
 {
@@ -160,7 +188,13 @@ static void to_vif(struct passage *way, struct vif *vif)
     }
     if (!judge(way, &vif->port, VFR_RX, &vif->received, &verdict))
         return;
+    if (unlikely(verdict.action == VFR_FORWARD)) {
+        forward(way, &vif->received, &verdict);
+        return;
+    }
     rc = rx_deliver(vif, way->packet);
+    if (way->tx != NULL)
+        way->tx->receivers++; /* or has cost as much */
     if (rc == 0)
         way->arrived = true;
     else
@@ -174,6 +208,10 @@ static void to_nic(struct passage *way, struct nic *nic)
 
     if (!judge(way, &nic->port, VFR_TX, &nic->sent, &verdict))
         return;
+    if (unlikely(verdict.action == VFR_FORWARD)) {
+        forward(way, &nic->sent, &verdict);
+        return;
+    }
     if (way->tx != NULL && way->tx->nic == NULL) {
         way->tx->nic = nic;
         rc = nic_send(nic, way->tx);
@@ -262,6 +300,7 @@ static void to_address(struct passage *way)
 /* A rule has said where. */
 static void to_target(struct passage *way, uint32_t target)
 {
+    way->forwarded = true;
     for (uint32_t i = 0; i < vif_slots + nic_count; i++) {
         struct vfr_port *port = port_at(i);
 
@@ -283,7 +322,7 @@ int switch_packet(struct net_packet *packet, struct net_tx *tx)
         count_drop(sent_by(from), COLLET_NET_DROP_NOT_CONNECTED);
         return 0;
     }
-    if (spoofed(&way))
+    if (spoofed(&way) || unreadable(&way))
         return 0;
     rules_flow_find(way.rules, packet, way.now_ns);
     if (judge(&way, from, port_is_nic(from) ? VFR_RX : VFR_TX, sent_by(from), &verdict)) {

@@ -18,7 +18,10 @@
 #define POLL_MOST   32u
 #define PAUSE_NS    50000u
 #define ROUNDS_MAX  8u   /* without a break, while somebody else wants the CPU: then they get it for as long as that took */
-#define REST_MAX_NS NS_PER_MS
+#define ROUNDS_NS   NS_PER_MS /* nor longer than so */
+#define TURN_SMALL  8u /* packets, or KiB: not worth a look at the clock */
+#define TURNS_NS    (500 * 1000u) /* a round gives no more turns after so long: a frame to all may cost much */
+#define REST_MAX_NS (10 * NS_PER_MS)
 
 static struct spinlock turn_lock = SPINLOCK_INIT; /* senders, and the module's state */
 static struct spinlock show_lock = SPINLOCK_INIT; /* a leaf */
@@ -166,6 +169,8 @@ static bool take_turns(uint32_t cpu)
         turn_over(turn.sender, packets, bytes, round[cpu].now_ns);
         if (tx == TX_MORE)
             turn_want(vif_of(turn.sender));
+        if ((packets > TURN_SMALL || bytes > TURN_SMALL * 1024) && clock_now_ns() - round[cpu].now_ns > TURNS_NS)
+            break;
     }
     return READ_ONCE(waiting) == 0;
 }
@@ -181,7 +186,7 @@ static void break_take(uint32_t cpu)
     }
     if (breaks[cpu].rounds++ == 0)
         breaks[cpu].since_ns = round[cpu].now_ns;
-    if (breaks[cpu].rounds < ROUNDS_MAX || (current_vcpu()->is_idle && !(pending & 1u << SOFTIRQ_SCHEDULE)))
+    if ((breaks[cpu].rounds < ROUNDS_MAX && round[cpu].now_ns - breaks[cpu].since_ns < ROUNDS_NS) || (current_vcpu()->is_idle && !(pending & 1u << SOFTIRQ_SCHEDULE)))
         return;
     now_ns = clock_now_ns();
     breaks[cpu].rounds = 0;

@@ -256,7 +256,7 @@ static bool segmentation_set(struct net_packet *packet, const struct tx_chain *c
     if (header == 0 || header > view->header_bytes || view->family != (chain->segmentation == NET_SEGMENTATION_TCP4 ? 4 : 6) || !packet->offload.sum_wanted)
         return false;
     payload = view->bytes - header;
-    view->segments = (uint16_t)((payload + chain->segment_bytes - 1) / chain->segment_bytes);
+    view->segments = (uint16_t)max((payload + chain->segment_bytes - 1) / chain->segment_bytes, 1u);
     if (view->segments <= 1)
         return true; /* it fits into one */
     if (chain->segment_bytes < SEGMENT_LEAST || view->segments > PIECES_MAX)
@@ -313,6 +313,7 @@ static struct net_tx *entry_take(struct vif *vif, const struct tx_chain *chain)
     tx->extras = (uint8_t)min(chain->extras, 255u);
     tx->answered = false;
     tx->frames = 1;
+    tx->receivers = 0;
     tx->nic = NULL;
     tx->cut = (struct net_cut){0};
     for (uint32_t i = 0; i < chain->count; i++)
@@ -327,7 +328,24 @@ static void refuse(struct net_tx *tx, unsigned int why)
     entry_put(tx, NETIF_RSP_ERROR);
 }
 
-/* One frame that has been taken off the ring. Returns its bytes. vif->lock held. */
+/* Its card has no room. Whoever finds room there looks for what is parked, after it has said that there is: one of us sees the other. */
+static void park(struct vif *vif, struct net_tx *tx)
+{
+    WRITE_ONCE(vif->rings.parked, tx);
+    smp_mb();
+    if (!READ_ONCE(tx->nic->starving))
+        turn_want(vif);
+}
+
+static void limits_charge(struct vif *vif, uint32_t bytes, uint32_t packets)
+{
+    if (vif->settings.packets_per_s != 0)
+        vif->packets_left -= (int64_t)packets * (int64_t)NS_PER_S;
+    if (vif->settings.bytes_per_s != 0)
+        vif->bytes_left -= (int64_t)bytes * (int64_t)NS_PER_S;
+}
+
+/* One frame that has been taken off the ring. Returns its bytes, once for each receiver. vif->lock held. */
 static uint32_t frame_send(struct vif *vif, struct tx_chain *chain)
 {
     struct net_tx *tx = entry_take(vif, chain);
@@ -335,24 +353,29 @@ static uint32_t frame_send(struct vif *vif, struct tx_chain *chain)
     int why;
 
     if (chain->bad || !chain_sizes(chain, &bytes)) {
+        limits_charge(vif, bytes, 1);
         refuse(tx, COLLET_NET_DROP_MALFORMED);
         return bytes;
     }
     if (!chain_pin(tx, chain, bytes)) {
+        limits_charge(vif, bytes, 1);
         refuse(tx, COLLET_NET_DROP_GRANT);
         return bytes;
     }
     if (tx->held == 0)
         entry_answer(tx, NETIF_RSP_OKAY); /* all of it is ours by now */
     why = packet_make(tx, chain, bytes);
+    limits_charge(vif, bytes, tx->packet.view.segments);
     if (why != 0) {
         refuse(tx, (unsigned int)why - 1);
         return bytes;
     }
-    if (switch_packet(&tx->packet, tx) == -ENOSPC)
-        vif->rings.parked = tx;
-    else
-        entry_put(tx, NETIF_RSP_OKAY);
+    if (switch_packet(&tx->packet, tx) == -ENOSPC) {
+        park(vif, tx);
+        return bytes;
+    }
+    bytes *= max((uint32_t)tx->receivers, 1u); /* who sends to all takes as much of its turn as all of them cost */
+    entry_put(tx, NETIF_RSP_OKAY);
     return bytes;
 }
 
@@ -370,8 +393,10 @@ static int64_t limit_refill(int64_t left, uint64_t per_s, uint64_t passed_ns, ui
 static uint64_t limit_until(struct vif *vif, uint64_t now_ns)
 {
     const struct collet_vif_settings *s = &vif->settings;
-    uint64_t passed = now_ns - vif->filled_ns, wait = 0;
+    uint64_t passed, wait = 0;
 
+    now_ns = max(now_ns, vif->filled_ns); /* another CPU's round may have begun later than this one */
+    passed = now_ns - vif->filled_ns;
     vif->filled_ns = now_ns;
     vif->packets_left = limit_refill(vif->packets_left, s->packets_per_s, passed, 1);
     vif->bytes_left = limit_refill(vif->bytes_left, s->bytes_per_s, passed, 1514);
@@ -412,14 +437,6 @@ static bool limited(struct vif *vif, uint64_t now_ns)
     return true;
 }
 
-static void limits_charge(struct vif *vif, uint32_t bytes)
-{
-    if (vif->settings.packets_per_s != 0)
-        vif->packets_left -= (int64_t)NS_PER_S;
-    if (vif->settings.bytes_per_s != 0)
-        vif->bytes_left -= (int64_t)bytes * (int64_t)NS_PER_S;
-}
-
 /* ---- Its turn ---- */
 
 void tx_hold_over(void *arg)
@@ -427,16 +444,20 @@ void tx_hold_over(void *arg)
     struct vif *vif = arg;
 
     vif->holds = false;
+    smp_mb(); /* a turn that is under way elsewhere sees it, or has not begun, and is then asked for here */
     turn_want(vif);
 }
 
 /*
  * The ring is empty: when does its guest have to tell us again? Usually with the next frame. One that has filled it again and again in short order is looked at by a timer instead, and need not tell of each: a hypercall for
- * each frame is a good part of what a small one costs.
+ * each frame is a good part of what a small one costs. If the timer finds but one frame, its guest may well wait for the answer to it: then it tells again.
  */
-static RING_IDX tell_after(struct vif *vif, uint64_t now_ns)
+static RING_IDX tell_after(struct vif *vif, uint32_t taken, uint64_t now_ns)
 {
-    vif->streak = now_ns - vif->busy_ns < HOLD_GAP_NS ? vif->streak + 1 : 0;
+    uint64_t passed = now_ns - vif->busy_ns;
+    bool again = vif->streak < HOLD_STREAK ? passed < HOLD_GAP_NS : taken > 1 && passed < HOLD_NS + HOLD_GAP_NS;
+
+    vif->streak = again ? vif->streak + 1 : 0;
     vif->busy_ns = now_ns;
     if (vif->streak < HOLD_STREAK)
         return 1;
@@ -447,14 +468,14 @@ static RING_IDX tell_after(struct vif *vif, uint64_t now_ns)
     return HOLD_SLOTS;
 }
 
-/* How many slots there are that were not taken; asks for an event when there are none. `took`: some were, since it was last found empty. */
-static uint32_t ring_waiting(struct vif *vif, bool took, uint64_t now_ns)
+/* How many slots there are that were not taken; asks for an event when there are none. `taken`: frames of this turn. */
+static uint32_t ring_waiting(struct vif *vif, uint32_t taken, uint64_t now_ns)
 {
     struct vif_rings *rings = &vif->rings;
     RING_IDX there = READ_ONCE(rings->tx->req_prod) - rings->taken;
 
     if (there == 0) {
-        WRITE_ONCE(rings->tx->req_event, rings->taken + (took ? tell_after(vif, now_ns) : vif->holds ? HOLD_SLOTS : 1));
+        WRITE_ONCE(rings->tx->req_event, rings->taken + (taken != 0 ? tell_after(vif, taken, now_ns) : vif->holds ? HOLD_SLOTS : 1));
         smp_mb();
         there = READ_ONCE(rings->tx->req_prod) - rings->taken;
     }
@@ -491,7 +512,7 @@ static enum tx_state take_locked(struct vif *vif, uint32_t packets, uint32_t byt
     for (;;) {
         if (vif->rings.free_count == 0)
             return TX_WAITS;
-        there = ring_waiting(vif, *packets_taken != 0, now_ns);
+        there = ring_waiting(vif, *packets_taken, now_ns);
         if (there == 0)
             return TX_EMPTY;
         if (there > TX_SLOTS || (RING_IDX)(vif->rings.taken + there - vif->rings.answered) > TX_SLOTS) {
@@ -507,9 +528,7 @@ static enum tx_state take_locked(struct vif *vif, uint32_t packets, uint32_t byt
             return TX_WAITS;
         }
         ++*packets_taken;
-        there = frame_send(vif, &chain);
-        *bytes_taken += there;
-        limits_charge(vif, there);
+        *bytes_taken += frame_send(vif, &chain);
         if (vif->rings.parked != NULL)
             return TX_WAITS;
     }

@@ -42,6 +42,7 @@ struct net_tx {
     uint8_t held, ids, extras; /* grants; slots to be answered; slots that had extra information */
     bool answered;
     uint32_t frames;           /* that a card has, and 1 as long as it is being worked on */
+    uint32_t receivers;        /* VIFs that have got it */
     struct nic *nic;           /* parked for */
     struct net_cut cut;
     struct netdev_frame frame;
@@ -108,6 +109,8 @@ struct nic {
     bool kick;                /* atomic: frames have been given to it since the last kick */
     bool failed;
     uint64_t resets, progress; /* frames that were sent */
+    uint64_t reset_ns;        /* when it last had a reset that it wanted; 0: never */
+    struct timer reset_timer;
     uint64_t watched_progress, watched_ns; /* watched_ns 0: its watch begins with the next look */
     struct spinlock lock;     /* pieces */
     struct nic_piece *pieces;

@@ -481,7 +481,7 @@ static int rings_close(struct vif *vif)
     tx_show(vif);
     spin_lock(&vif->lock);
     busy = vif->in_flight != 0;
-    if (!busy && vif->rings.tx != NULL)
+    if (!busy && vif->rings.tx != NULL && vif->closing) /* and not connected anew meanwhile */
         rings_detach(vif, old);
     spin_unlock(&vif->lock);
     if (busy)

@@ -10,6 +10,17 @@
 /* Fill the parsed fields from header, header_bytes, bytes. Cannot fail: what cannot be read is 0 and a fault. */
 void vfr_parse(struct vfr_packet *packet);
 
+/*
+ * Rules cannot say what such a packet is, though its receiver might: its transport header is further in than we read, in the next fragment, or under more VLAN tags than we follow. While rules are in force it is dropped as
+ * malformed before they are asked (RFC 1858 section 3, RFC 7112 section 5, RFC 8200 section 5 let a filter do so).
+ */
+static inline bool vfr_unreadable(const struct vfr_packet *packet)
+{
+    if (packet->family == 0)
+        return packet->faults & VFR_FAULT_OPTIONS;
+    return packet->l4 == 0 && !packet->fragment && (packet->faults & (VFR_FAULT_SHORT | VFR_FAULT_OPTIONS | VFR_FAULT_FRAGMENT));
+}
+
 /* Checksums of RFC 1071: the sum of some bytes on top of another sum; and its end, to be stored. */
 uint32_t vfr_sum(const void *bytes, uint32_t count, uint32_t sum);
 uint16_t vfr_sum_end(uint32_t sum);
