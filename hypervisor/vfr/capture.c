@@ -60,7 +60,7 @@ static struct capture *captures[COLLET_CAPTURES_MAX]; /* written under capture_l
 static struct spinlock capture_lock = SPINLOCK_INIT;       /* which captures there are; no other lock is taken under it */
 static uint32_t numbers_given;                        /* capture_lock */
 static bool making;                                   /* atomic: somebody opens one */
-static uint64_t spare_pages;                          /* machine addresses, chained by their first words, which Domain0 may still see; capture_lock */
+static void *spare_pages;                             /* chained by their first words; capture_lock */
 
 /* Set by its CPU while it is inside capture_packet. */
 static struct {
@@ -305,16 +305,16 @@ void capture_packet(const struct net_packet *packet, const struct vfr_port *port
 
 static void *page_take(void)
 {
-    uint64_t *page;
+    void *page;
 
     spin_lock(&capture_lock);
-    page = spare_pages != 0 ? maddr_to_virt(spare_pages) : NULL;
+    page = spare_pages;
     if (page != NULL)
-        spare_pages = *page;
+        spare_pages = *(void **)page;
     spin_unlock(&capture_lock);
     if (page == NULL)
         return hypervisor_page_share();
-    *page = 0;
+    *(void **)page = NULL;
     return page;
 }
 
@@ -323,8 +323,8 @@ static void page_keep(void *page)
     if (page == NULL)
         return;
     spin_lock(&capture_lock);
-    *(uint64_t *)page = spare_pages;
-    spare_pages = virt_to_maddr(page);
+    *(void **)page = spare_pages;
+    spare_pages = page;
     spin_unlock(&capture_lock);
 }
 
