@@ -379,6 +379,37 @@ START_TEST(pieces_run_out)
 }
 END_TEST
 
+static uint32_t mirror_to;
+static void rule_mirrors(const struct vfr_port *port, unsigned int direction, const struct net_packet *packet, struct vfr_verdict *verdict)
+{
+    (void)packet;
+    if (port->iface.id == a->vif && direction == VFR_TX)
+        *verdict = (struct vfr_verdict){.action = VFR_DROP, .mirrors = 1, .mirror = {mirror_to}};
+}
+
+/* Copies for the card: no more than there is memory for; the rest is counted as lost for that. */
+START_TEST(copies_run_out)
+{
+    rule = rule_mirrors;
+    mirror_to = nics[0]->port.iface.id;
+    card.holds = true;
+    put_many(a, 140, 300);
+    run();
+    ck_assert_uint_eq(card.put, 128);
+    ck_assert_uint_eq(card_info().tx.dropped[COLLET_NET_DROP_MEMORY], 12);
+    ck_assert_uint_eq(guest_info(a).tx.dropped[COLLET_NET_DROP_RULE], 140);
+    ck_assert_uint_eq(guest_unanswered(a), 0); /* the copies are ours */
+    ck_assert_uint_eq(pinned(), 4);
+    card.holds = false;
+    netdev_interrupt(&card.dev);
+    run();
+    put_many(a, 1, 300);
+    run();
+    ck_assert_uint_eq(card.frames, 129);
+    ck_assert_uint_eq(all_drops(card_info().tx), 12);
+}
+END_TEST
+
 /* More frames of one VIF in the card than are kept track of: it waits for those. */
 START_TEST(entries_run_out)
 {
@@ -586,6 +617,7 @@ Suite *suite_datapath_card(void)
     tcase_add_test(t, who_waits_for_the_card_goes_on);
     tcase_add_test(t, a_frame_that_leaves_while_another_finds_no_room);
     tcase_add_test(t, pieces_run_out);
+    tcase_add_test(t, copies_run_out);
     tcase_add_test(t, entries_run_out);
     tcase_add_test(t, a_card_that_sends_nothing_is_reset);
     tcase_add_test(t, a_card_that_wants_a_reset);

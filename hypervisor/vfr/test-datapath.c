@@ -261,6 +261,58 @@ START_TEST(lies_about_a_frame)
 }
 END_TEST
 
+/* To all of its segment but who sent it, who is down, who has no rings, and other segments. */
+START_TEST(a_frame_to_all)
+{
+    static const uint8_t all[6] = {255, 255, 255, 255, 255, 255}, some[6] = {0x33, 0x33, 0, 0, 0, 1};
+    struct guest *c = guest_on(WIRELESS, 0), *down = guest_on(WIRELESS, 0), *elsewhere = guest_on(WIRELESS + 1, 0), *wired[2] = {guest_on(0, 0), guest_on(0, 0)};
+
+    guest_make(WIRELESS);
+    guest_set(down, &(struct collet_vif_settings){.segment = WIRELESS, .flags = COLLET_VIF_DOWN});
+    for (uint32_t i = 0; i < 2; i++) {
+        guest_send(a, frame, frame_make(frame, false, i ? some : all, a->mac, 1000), 0, 0);
+        run();
+        ck_assert(guest_receive(b, &got));
+        ck_assert_mem_eq(got.data, frame, got.bytes);
+        ck_assert(guest_receive(c, &got));
+        ck_assert_mem_eq(got.data, frame, got.bytes);
+        guest_send(wired[i], frame, frame_make(frame, false, all, wired[i]->mac, 1000), 0, 0);
+        run();
+        ck_assert(guest_receive(wired[!i], &got));
+        ck_assert_uint_eq(card.frames, i + 1);
+        ck_assert_mem_eq(card.wire[i]->data, frame, got.bytes);
+    }
+    for (uint32_t i = 0; i < guest_count; i++)
+        ck_assert(!guest_receive(&guests[i], &got));
+    ck_assert_uint_eq(guest_info(elsewhere).rx.packets, 0);
+    ck_assert_uint_eq(guest_info(a).tx.packets, 2);
+    ck_assert_uint_eq(guest_unanswered(a), 0);
+}
+END_TEST
+
+/* An address that no VIF has is the wire's, and who gets all gets it, too. */
+START_TEST(an_address_that_nobody_has)
+{
+    struct guest *wired = guest_on(0, 0), *router = guest_on(0, 0);
+
+    guest_set(router, &(struct collet_vif_settings){.flags = COLLET_VIF_ALL});
+    guest_send(wired, frame, frame_make(frame, false, outside, wired->mac, 1000), 0, 0);
+    run();
+    ck_assert_uint_eq(card.frames, 1);
+    ck_assert(guest_receive(router, &got));
+    guest_send(wired, frame, frame_make(frame, false, b->mac, wired->mac, 1000), 0, 0); /* somebody's of another segment */
+    run();
+    ck_assert_uint_eq(card.frames, 2);
+    ck_assert(!guest_receive(b, &got));
+    guest_set(router, &(struct collet_vif_settings){0});
+    ck_assert(guest_receive(router, &got));
+    guest_send(wired, frame, frame_make(frame, false, outside, wired->mac, 1000), 0, 0);
+    run();
+    ck_assert(!guest_receive(router, &got));
+    ck_assert_uint_eq(card.frames, 3);
+}
+END_TEST
+
 /* ---- Rings ---- */
 
 /* More slots than a frame may have: it is refused, all its slots answered, and the ring goes on. */
@@ -604,6 +656,40 @@ START_TEST(a_mirror_that_is_down)
 }
 END_TEST
 
+static void rule_rejects(const struct vfr_port *port, unsigned int direction, const struct net_packet *packet, struct vfr_verdict *verdict)
+{
+    (void)packet;
+    if (port->iface.id == b->vif && direction == VFR_RX)
+        *verdict = (struct vfr_verdict){.action = VFR_REJECT, .reject = VFR_REJECT_AUTO};
+}
+
+/* Who is rejected is told so, a hundred times in a tenth of a second; a clock of another CPU that is behind does not begin a new tenth. */
+START_TEST(answers_of_reject_are_bounded)
+{
+    uint32_t answers = 0;
+    uint64_t start_ns = NS_PER_S;
+
+    rule = rule_rejects;
+    for (uint32_t i = 0; i < 300; i++) {
+        now_ns = start_ns + (i % 2 != 0 ? 0 : 50000);
+        send_one(a, b->mac);
+        while (guest_receive(a, &got)) {
+            answers++;
+            ck_assert_mem_eq(got.data, a->mac, 6);
+            ck_assert_uint_eq(got.data[47] & 4, 4); /* RST */
+            ck_assert(sums_right(got.data, got.bytes));
+        }
+        guest_answers(a);
+    }
+    ck_assert_uint_eq(answers, 100);
+    ck_assert_uint_eq(guest_info(b).rx.dropped[COLLET_NET_DROP_RULE], 300);
+    now_ns = 2 * NS_PER_S;
+    send_one(a, b->mac);
+    ck_assert(guest_receive(a, &got));
+    ck_assert(!guest_receive(b, &got));
+}
+END_TEST
+
 /* TCP behind so many options of IPv6 that its header is out of sight: rules that name ports would not see it. */
 static uint32_t frame_unreadable(const uint8_t *to, const uint8_t *from)
 {
@@ -723,6 +809,25 @@ START_TEST(a_drop_is_counted_once)
 END_TEST
 
 /* ---- Limits and turns ---- */
+
+/* Another module takes over in the midst: who waits for a turn waits with the new one. */
+START_TEST(another_scheduler_while_they_wait)
+{
+    uint32_t length = frame_make(frame, false, b->mac, a->mac, 1000);
+
+    for (uint32_t i = 0; i < 40; i++)
+        guest_put(a, frame, length, 0, 0, PAGE_SIZE, 0);
+    guest_push(a);
+    ck_assert_int_eq(net_sched_use("no-such"), -ENOENT);
+    ck_assert_int_eq(net_sched_use("round-robin"), 0);
+    ck_assert_str_eq(net_sched_active(), "round-robin");
+    guest_send(b, frame, frame_make(frame, false, a->mac, b->mac, 10), 0, 0);
+    run();
+    ck_assert_uint_eq(guest_info(b).rx.packets, 40);
+    ck_assert(guest_receive(a, &got));
+    all_answered(a, 40, 0);
+}
+END_TEST
 
 /* A frame that becomes twenty on the wire is charged as twenty. */
 START_TEST(a_limit_by_packets_counts_segments)
@@ -871,9 +976,8 @@ START_TEST(rounds_make_room_for_others)
     }
     rested = now_ns - began - busy;
     ck_assert_uint_gt(busy, 0);
-    fprintf(stderr, "longest %lu busy %lu rested %lu\n", longest, busy, rested);
     ck_assert_uint_lt(longest, 800000);
-    ck_assert_uint_gt(rested, busy / 4);
+    ck_assert_uint_gt(rested, busy / 2);
     hold_cost_ns = 0;
     idle->is_idle = true;
 }
@@ -894,6 +998,8 @@ Suite *suite_datapath(void)
     tcase_add_test(t, a_long_frame_goes_whole_to_who_takes_it);
     tcase_add_test(t, a_long_frame_is_cut_for_others);
     tcase_add_test(t, lies_about_a_frame);
+    tcase_add_test(t, a_frame_to_all);
+    tcase_add_test(t, an_address_that_nobody_has);
     suite_add_tcase(s, t);
     t = tcase_create("rings");
     tcase_add_checked_fixture(t, setup, teardown);
@@ -915,11 +1021,13 @@ Suite *suite_datapath(void)
     tcase_add_test(t, forwards_in_a_circle_end);
     tcase_add_test(t, a_mirror_is_a_copy);
     tcase_add_test(t, a_mirror_that_is_down);
+    tcase_add_test(t, answers_of_reject_are_bounded);
     tcase_add_test(t, what_rules_cannot_read_is_dropped_while_there_are_any);
     tcase_add_test(t, a_drop_is_counted_once);
     suite_add_tcase(s, t);
     t = tcase_create("turns");
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, another_scheduler_while_they_wait);
     tcase_add_test(t, a_limit_by_packets_counts_segments);
     tcase_add_test(t, a_limit_by_bytes);
     tcase_add_test(t, a_limit_holds_when_time_runs_backwards);
