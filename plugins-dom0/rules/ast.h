@@ -33,6 +33,7 @@ struct rules_elem {
     enum rules_elem_kind kind;
     uint8_t family;
     bool plain;               /* a word in a set or group that names no earlier one: it stays what it is, whatever is defined later */
+    bool quoted;              /* a word in quotes: of interfaces, itself, and never a group */
     bool range;               /* an address "a-b": no prefix */
     uint8_t bits;
     uint8_t low[16], high[16];/* ADDRESS: network order; MAC: the first six, high is the mask */

@@ -63,7 +63,7 @@ static void *grow(struct emit *e, struct buffer *b, size_t count, size_t size)
 /* The set or group that a word in a list names, or NULL. */
 static struct rules_name *inner_name(struct rules_run *run, enum rules_names what, const struct rules_elem *x)
 {
-    return x->plain ? NULL : rules_name_find(run, what, x->word);
+    return x->plain || (what == RULES_GROUP && x->quoted) ? NULL : rules_name_find(run, what, x->word);
 }
 
 static uint32_t word32(const uint8_t *b)
@@ -182,8 +182,6 @@ static void rule_address(struct emit *e, struct vfr_set_rule *to, uint32_t field
         memcpy(address->bytes, x->low, 16);
         address->family = x->family;
         address->bits = x->bits;
-        if (to->family != 0 && to->family != x->family)
-            rules_warn(e->run, &x->pos, NULL, "an IPv%d address in a rule for IPv%d: it never matches", x->family, to->family);
     } else {
         address->set = address_set(e, elems);
     }
@@ -269,6 +267,8 @@ static int iface_name(struct emit *e, const struct rules_pos *pos, const char *n
         hint = "of the signs for several, only * and ? are known";
     else if (one && strpbrk(name, "*?") != NULL)
         hint = "one interface, as web.0";
+    if (one && rules_name_find(e->run, RULES_GROUP, name) != NULL)
+        rules_warn(e->run, pos, "one interface, as web.0", "'%.64s' is a group, and here it is taken for an interface", name);
     if (hint != NULL)
         rules_error(e->run, pos, hint, "'%.80s' cannot be the name of an interface%s", name, one ? " here" : "");
     return hint != NULL ? -1 : (int)vfr_writer_name(e->writer, name);
@@ -300,7 +300,7 @@ static void gather_ifaces(struct emit *e, const struct rules_elems *elems, uint3
             name->used = true;
             gather_ifaces(e, &name->elems, ifaces, count);
         } else if (x->kind == RULES_WORD) {
-            if (rules_name_find(e->run, RULES_SET, x->word) != NULL)
+            if (!x->quoted && rules_name_find(e->run, RULES_SET, x->word) != NULL)
                 rules_warn(e->run, &x->pos, "groups are for interfaces: group NAME { web, db }", "'%.64s' is a set, and here it is taken for an interface", x->word);
             add_iface(e, &x->pos, x->word, ifaces, count);
         } else if (x->kind == RULES_ANY) {
@@ -387,6 +387,8 @@ static void rule_icmp(struct emit *e, const struct rules_ast *r, struct vfr_set_
     to->icmp_type_low = (uint8_t)first;
     to->icmp_type_high = (uint8_t)last;
     first = 0, last = 255;
+    if (r->icmp_code.negated)
+        rules_error(e->run, &r->icmp_code.pos, "a rule for each side of it: code 0-3, code 5-255", "a code cannot be negated");
     if (r->icmp_code.first != NULL && !is_any(e, &r->icmp_code))
         single_range(e, &r->icmp_code, "code", 255, NULL, &first, &last);
     to->icmp_code_low = (uint8_t)first;
@@ -428,16 +430,47 @@ static bool has_protocol(const struct vfr_set_rule *to, unsigned int number)
     return to->protocols[number >> 6] >> (number & 63) & 1;
 }
 
+/* Which family the address is of: 4, 6; 0: of both, or none is said. */
+static uint8_t address_family(const struct vfr_set_rule *to, uint32_t field, const struct vfr_set_address *address)
+{
+    return (to->fields & field) && !(to->negated & field) ? address->family : 0;
+}
+
+/* Why the rule can never match; NULL: it can. */
+static const char *contradiction(const struct rules_ast *r, const struct vfr_set_rule *to)
+{
+    const uint32_t said = to->fields & ~to->negated, ports = VFR_FIELD_SOURCE_PORT | VFR_FIELD_TARGET_PORT;
+    bool some = said & VFR_FIELD_PROTOCOL, ether = said & VFR_FIELD_ETHERTYPE, arp = ether && to->ethertype == 0x0806;
+    bool ported = has_protocol(to, 6) || has_protocol(to, 17) || has_protocol(to, 33) || has_protocol(to, 132) || has_protocol(to, 136);
+    uint8_t families[] = { to->family, ether && to->ethertype == 0x0800 ? 4 : ether && to->ethertype == 0x86dd ? 6 : 0, said & VFR_FIELD_ICMP ? r->icmp_family : 0,
+                           address_family(to, VFR_FIELD_SOURCE, &to->source), address_family(to, VFR_FIELD_TARGET, &to->target) };
+    unsigned int seen = arp ? 4 : 0;
+
+    if (some && !ported && (to->fields & ports))
+        return "ports, but a protocol that has none";
+    if (some && !has_protocol(to, 6) && (to->fields & VFR_FIELD_TCP_FLAGS))
+        return "TCP flags, but another protocol";
+    if (some && (said & VFR_FIELD_ICMP) && !has_protocol(to, r->icmp_family == 6 ? 58 : 1))
+        return r->icmp_family == 6 ? "types of ICMPv6, but another protocol" : "types of ICMP, but another protocol";
+    if ((said & VFR_FIELD_FRAGMENT) && to->fragment == VFR_FRAGMENT_LATER && (to->fields & (ports | VFR_FIELD_TCP_FLAGS | VFR_FIELD_ICMP)))
+        return "later fragments have no ports, flags or types";
+    if (ether && to->ethertype != 0x0800 && to->ethertype != 0x86dd && (to->fields & (VFR_FIELD_PROTOCOL | VFR_FIELD_FAMILY | VFR_FIELD_TCP_FLAGS | VFR_FIELD_ICMP | VFR_FIELD_FRAGMENT | ports)))
+        return arp ? "ARP has no protocol, ports or fragments" : "an ethertype that is not IP, and what only IP packets have";
+    for (size_t i = 0; i < sizeof(families); i++) {
+        if (families[i] != 0 && seen != 0 && families[i] != seen)
+            return arp ? "ARP has addresses of IPv4" : "something of IPv4, and something of IPv6";
+        seen = families[i] != 0 ? families[i] : seen;
+    }
+    return NULL;
+}
+
 /* What can never match is worth a word. */
 static void rule_doubts(struct emit *e, const struct rules_ast *r, const struct vfr_set_rule *to)
 {
-    bool some = (to->fields & VFR_FIELD_PROTOCOL) && !(to->negated & VFR_FIELD_PROTOCOL);
-    bool ported = has_protocol(to, 6) || has_protocol(to, 17) || has_protocol(to, 33) || has_protocol(to, 132) || has_protocol(to, 136);
+    const char *why = contradiction(r, to);
 
-    if (some && !ported && (to->fields & (VFR_FIELD_SOURCE_PORT | VFR_FIELD_TARGET_PORT)))
-        rules_warn(e->run, &r->pos, "proto tcp, or udp", "ports, but a protocol that has none: it never matches");
-    if (some && !has_protocol(to, 6) && (to->fields & VFR_FIELD_TCP_FLAGS))
-        rules_warn(e->run, &r->pos, "proto tcp", "TCP flags, but another protocol: it never matches");
+    if (why != NULL)
+        rules_warn(e->run, &r->pos, NULL, "this rule never matches: %s", why);
     if ((r->directions & ~e->closed) == 0 && !e->run->failed)
         rules_warn(e->run, &r->pos, NULL, "never reached: the rule in line %u of %.120s decides about all that comes here", e->closed_by.line, e->closed_by.file);
     if (r->verdict && to->fields == 0 && r->uses == NULL) {

@@ -56,7 +56,7 @@ static void yyerror(struct rules_pos *at, void *scanner, struct rules_source *so
 
 enum {
     SAID_ON = 1, SAID_DIRECTION = 2, SAID_PROTO = 4, SAID_FROM = 8, SAID_TO = 16, SAID_SPORT = 32, SAID_DPORT = 64, SAID_FLAGS = 128, SAID_ICMP = 256, SAID_ETHER = 512, SAID_VLAN = 1024, SAID_FRAGMENT = 2048,
-    SAID_LABEL = 4096, SAID_FAMILY = 8192, END_FROM = 1 << 30,
+    SAID_LABEL = 4096, SAID_FAMILY = 8192, SAID_CODE = 16384, END_FROM = 1 << 30,
 };
 
 static struct rules_ast *rule_of(struct rules_source *source);
@@ -137,7 +137,7 @@ clause:
 |   FLAGS_WORD FLAG_LETTERS { rule_flags(source, &@2, $2); }
 |   ICMP_TYPE values    { rule_values(source, &@1, SAID_ICMP, "icmp-type", &source->rule->icmp, &$2); source->rule->icmp_family = 4; }
 |   ICMP6_TYPE values   { rule_values(source, &@1, SAID_ICMP, "icmp6-type", &source->rule->icmp, &$2); source->rule->icmp_family = 6; }
-|   CODE values         { rule_values(source, &@1, 0, "code", &source->rule->icmp_code, &$2); }
+|   CODE values         { rule_values(source, &@1, SAID_CODE, "code", &source->rule->icmp_code, &$2); }
 |   ETHER values        { rule_values(source, &@1, SAID_ETHER, "ether", &source->rule->ether, &$2); }
 |   ARP                 { struct rules_elems e = elems_of(&@1, elem_new(source, &@1, RULES_WORD, "arp")); rule_values(source, &@1, SAID_ETHER, "ether", &source->rule->ether, &e); }
 |   IP                  { rule_say(source, &@1, SAID_FAMILY, "ip or ip6"); source->rule->family = 4; }
@@ -191,7 +191,9 @@ elem:
 |   NUMBER '-' NUMBER   { $$ = elem_range(source, elem_new(source, &@1, RULES_NUMBER, $1), elem_new(source, &@3, RULES_NUMBER, $3)); }
 |   MAC                 { $$ = elem_new(source, &@1, RULES_MAC, $1); }
 |   ANY                 { $$ = elem_new(source, &@1, RULES_ANY, $1); }
-|   name                { $$ = elem_new(source, &@1, RULES_WORD, $1); }
+|   WORD                { $$ = elem_new(source, &@1, RULES_WORD, $1); }
+|   KIND                { $$ = elem_new(source, &@1, RULES_WORD, $1); }
+|   STRING              { $$ = elem_new(source, &@1, RULES_WORD, $1); $$->quoted = true; }
 |   ARP                 { $$ = elem_new(source, &@1, RULES_WORD, $1); }
 |   IP                  { $$ = elem_new(source, &@1, RULES_WORD, $1); }
 |   IP6                 { $$ = elem_new(source, &@1, RULES_WORD, $1); }
@@ -324,7 +326,8 @@ static struct rules_elem *elem_new(struct rules_source *source, const struct rul
             e->kind = RULES_ANY;
         e->word = text;
     } else if (kind == RULES_NUMBER) {
-        unsigned long n = strtoul(text, &end, 0);
+        /* 022 is 22, as in other filters. */
+        unsigned long n = strtoul(text, &end, text[0] == '0' && text[1] == 'x' ? 16 : 10);
 
         e->first = e->last = n > 0xffffffff ? 0xffffffff : (uint32_t)n;
     } else if (kind == RULES_MAC) {
@@ -451,7 +454,11 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
     }
     if (source->last != NULL)
         near = rules_nearest(source->last, words, could_be(expected, count, words, sizeof(words) / sizeof(words[0])));
-    if (near != NULL && strcmp(near, source->last) != 0)
+    if (source->last != NULL && got == YYSYMBOL_WORD && rules_protocol(source->last) >= 0)
+        snprintf(hint, sizeof(hint), "proto %.40s", source->last);
+    else if (source->last != NULL && strcmp(source->last, ",") == 0)
+        snprintf(hint, sizeof(hint), "several are a list: { 80, 443 }");
+    else if (near != NULL && strcmp(near, source->last) != 0)
         snprintf(hint, sizeof(hint), "did you mean '%s'?", near);
     else if (count > 0 && count <= 8)
         list_expected(expected, count, hint, sizeof(hint));

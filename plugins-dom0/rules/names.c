@@ -46,7 +46,7 @@ static unsigned int check_elems(struct rules_run *run, enum rules_names what, st
     unsigned int depth = 1;
 
     for (struct rules_elem *e = elems->first; e != NULL; e = e->next) {
-        const struct rules_name *inner = e->kind == RULES_WORD ? rules_name_find(run, what, e->word) : NULL;
+        const struct rules_name *inner = e->kind == RULES_WORD && !(what == RULES_GROUP && e->quoted) ? rules_name_find(run, what, e->word) : NULL;
 
         e->plain = inner == NULL;
         if (what == RULES_GROUP ? e->kind != RULES_WORD && e->kind != RULES_ANY : e->kind == RULES_ANY || e->kind == RULES_MAC) {

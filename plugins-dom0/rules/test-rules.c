@@ -229,6 +229,11 @@ static const struct {
     { "policy forward", 1, 8, "forward", "" },
     { "accept ~", 1, 8, "~", "" },
     { "accept ether 0x10000", 1, 14, "ether", "65535" },
+    { "drop icmp-type unreachable code !4", 1, 34, "negated", "code 0-3" },
+    { "drop icmp-type 3 code 4 code 1", 1, 25, "second time", "" },
+    { "drop port 80,443", 1, 13, ",", "{ 80, 443 }" },
+    { "drop tcp port 80", 1, 6, "tcp", "proto tcp" },
+    { "drop port 8000:8080", 1, 15, "':'", "8000-8080" },
     { "drop on w\xc3\xa9" "b", 1, 10, "\xc3\xa9", "quotes" },
     { "drop label 'a\x1b[31m'", 1, 12, "control character", "" },
     { "drop on \"a b\"", 1, 9, "a b", "blanks" },
@@ -254,6 +259,45 @@ START_TEST(a_name_may_be_that_of_what_is_in_it)
     ck_assert_int_eq(compile("group web { web, db }\nset http { http, 8080 }\nset ssh { https }\nset https { ssh }\ndrop on web port http\ndrop port https\n"), 0);
     ck_assert_uint_eq(rule(0).ifaces, 2);
     ck_assert_uint_eq(rule(1).target_port.low, 443);
+}
+END_TEST
+
+START_TEST(a_name_in_quotes_is_no_group)
+{
+    ck_assert_int_eq(compile("group web { a1, b }\ngroup all { \"web\", c }\ndrop on web\ndrop on \"web\"\ndrop on all\nset s { 10.0.0.1 }\ndrop from \"s\""), 0);
+    ck_assert_uint_eq(rule(0).ifaces, 2);
+    ck_assert_uint_eq(rule(1).ifaces, 1);
+    ck_assert_uint_eq(rule(2).ifaces, 2);
+    ck_assert_uint_eq(count(VFR_SET_NAMES), 4);
+}
+END_TEST
+
+START_TEST(zeros_before_a_number_change_nothing)
+{
+    ck_assert_int_eq(compile("drop port 022\ndrop port 0x16"), 0);
+    ck_assert_uint_eq(rule(0).target_port.low, 22);
+    ck_assert_uint_eq(rule(1).target_port.low, 22);
+}
+END_TEST
+
+START_TEST(what_never_matches_is_doubted)
+{
+    static const char *const never[] = { "ip icmp6-type 135", "arp from fec0::1", "arp proto tcp", "fragment later proto tcp port 22", "proto tcp icmp-type 8", "ether ip6 ip", "proto icmp6 icmp-type 8", "from 10.0.0.1 to fec0::1",
+        "ip6 to 10.0.0.1", "arp port 22", "ether lldp ip", "proto udp flags S", "from fec0::1 icmp-type 8" };
+    static const char *const may[] = { "ip icmp-type 8", "arp from 10.0.0.1", "fragment proto tcp port 22", "proto { tcp, icmp } icmp-type 8", "ether ip6 ip6 from fec0::1", "from !10.0.0.1 to fec0::1", "proto !icmp port 22", "not fragment port 5",
+        "ether lldp", "icmp6-type 133-136" };
+    char line[80];
+
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+        snprintf(line, sizeof(line), "drop %s", never[i]);
+        ck_assert_int_eq(compile(line), 0);
+        ck_assert_msg(set.error_count == 1 && strstr(set.errors[0].text, "never matches") != NULL, "%s: %zu", line, set.error_count);
+    }
+    for (size_t i = 0; i < sizeof(may) / sizeof(may[0]); i++) {
+        snprintf(line, sizeof(line), "drop %s", may[i]);
+        ck_assert_int_eq(compile(line), 0);
+        ck_assert_msg(set.error_count == 0, "%s: %s", line, set.error_count != 0 ? set.errors[0].text : "");
+    }
 }
 END_TEST
 
@@ -447,6 +491,9 @@ Suite *suite_rules(void)
     tcase_add_test(c, names_and_policies_are_read_back);
     tcase_add_loop_test(c, mistakes_are_told_with_place_and_suggestion, 0, (int)(sizeof(wrong) / sizeof(wrong[0])));
     tcase_add_test(c, a_name_may_be_that_of_what_is_in_it);
+    tcase_add_test(c, a_name_in_quotes_is_no_group);
+    tcase_add_test(c, zeros_before_a_number_change_nothing);
+    tcase_add_test(c, what_never_matches_is_doubted);
     tcase_add_test(c, sets_of_sets_of_sets_do_not_fill_the_machine);
     tcase_add_test(c, words_of_a_rule_are_that_rule_again);
     tcase_add_test(c, texts_from_elsewhere_are_read);

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NAME_LETTERS 60u /* web is web.0 */
+
 enum { ETHER_BYTES = 14, IP4_BYTES = 20, IP6_BYTES = 40 };
 
 static const char flag_letters[] = "FSRPAUEW";
@@ -36,7 +38,7 @@ static bool number(const char *word, unsigned long most, unsigned long *to)
 
     if (word == NULL)
         return false;
-    *to = strtoul(word, &end, 0);
+    *to = strtoul(word, &end, word[0] == '0' && word[1] == 'x' ? 16 : 10);
     return *end == 0 && end != word && *to <= most;
 }
 
@@ -89,13 +91,15 @@ static const char *said_value(struct said *s, const char *word, const char *valu
         return "new, established, related or invalid";
     }
     if (strcmp(word, "on") == 0) {
+        if (strlen(value) > NAME_LETTERS || strpbrk(value, "*?") != NULL)
+            return "the name of one interface, as web.0 or nic0";
         snprintf(s->on, sizeof(s->on), "%s", value);
         return NULL;
     }
     if (strcmp(word, "mac") == 0)
         return rules_mac_parse(value, s->mac) ? NULL : "a MAC address";
     if (!number(value, strcmp(word, "size") == 0 ? 65535 : strcmp(word, "vlan") == 0 ? 4095 : 255, &n))
-        return "a number";
+        return strcmp(word, "size") == 0 ? "a number up to 65535" : strcmp(word, "vlan") == 0 ? "a number up to 4095" : "a number up to 255";
     *(strcmp(word, "size") == 0 ? (int *)&s->size : strcmp(word, "vlan") == 0 ? &s->vlan : &s->code) = (int)n;
     return NULL;
 }
@@ -267,6 +271,10 @@ int rules_packet_in_words(const char *words, struct rules_worded *to)
     six = s.family == 6 || s.protocol == 58;
     if ((s.from[0] != 0 && (strchr(s.from, ':') != NULL) != six) || (s.to[0] != 0 && (strchr(s.to, ':') != NULL) != six)) {
         snprintf(to->error, sizeof(to->error), "addresses of IPv4 and IPv6 in one packet");
+        return -EINVAL;
+    }
+    if (s.arp && six) {
+        snprintf(to->error, sizeof(to->error), "ARP has addresses of IPv4");
         return -EINVAL;
     }
     s.family = six ? 6 : 4;
