@@ -78,6 +78,10 @@ int cli_fail(struct cli *cli, int exit, const char *error, const char *format, .
     if (vasprintf(&message, format, arguments) < 0)
         message = NULL;
     va_end(arguments);
+    /* What was typed may be anything; it does nothing to the terminal. */
+    for (char *c = message; c != NULL && *c != 0; c++)
+        if (((unsigned char)*c < ' ' && *c != '\n' && *c != '\t') || *c == 0x7f)
+            *c = '?';
     fail_text(cli, exit, error, message != NULL ? message : "out of memory");
     free(message);
     return exit;

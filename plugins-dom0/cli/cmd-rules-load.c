@@ -98,7 +98,7 @@ const struct cli_command cmd_rules_load = {
     .arguments = "FILE...",
     .summary = "Put rules in force: the whole set is replaced in one step, or not at all",
     .description = "Several files make one set, in their order. Counters of rules that were in force before go on. The language:\n"
-                   "collet-rules(5). If colletd's plugin `firewall` is loaded, it replaces what is loaded here when its files change.",
+                   "collet-rules(5). What is loaded here stays: colletd puts the rules of its plugins in force\nonly when none, or its own, are; `collet rules flush` makes room for them.",
     .examples = "  collet rules check web.rules\n  collet rules load web.rules --confirm 60\n  collet rules confirm",
     .options = load_options,
     .complete = "files",

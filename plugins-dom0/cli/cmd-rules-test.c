@@ -33,6 +33,14 @@ struct test {
     const char *only; /* of these verdicts alone */
 };
 
+/* The name of one interface; 0 or an exit code. */
+static int parse_name(struct test *t, const char *option, const char *name)
+{
+    if (name == NULL || (name[0] != 0 && name[0] != '.' && strlen(name) <= 60 && strpbrk(name, "*? ") == NULL))
+        return 0;
+    return cli_fail(t->cli, CLI_USAGE, "EINVAL", "rules test: %s: '%s' is not the name of one interface, as web.0 or nic0", option, name);
+}
+
 /* "web.0=10.0.2.16 fec0::16 00:16:3e:00:00:01, db.0=..." */
 static int parse_vifs(struct test *t, const char *text)
 {
@@ -44,9 +52,9 @@ static int parse_vifs(struct test *t, const char *text)
 
         one += strspn(one, " ");
         if (addresses == NULL || t->vif_count == VIFS_MAX)
-            exit = cli_fail(t->cli, CLI_USAGE, "EINVAL", "rules test: --vifs: '%s': NAME=ADDRESSES was expected, as web.0=10.0.2.16", one);
-        else if (*addresses++ = 0, rules_judge_iface(&t->vifs[t->vif_count++], one, addresses) != 0)
-            exit = cli_fail(t->cli, CLI_USAGE, "EINVAL", "rules test: --vifs: %s: '%s' are no addresses", one, addresses);
+            exit = cli_fail(t->cli, CLI_USAGE, "EINVAL", addresses == NULL ? "rules test: --vifs: '%s': NAME=ADDRESSES was expected, as web.0=10.0.2.16" : "rules test: --vifs: '%s' is one too many: at most 64", one);
+        else if (*addresses++ = 0, (exit = parse_name(t, "--vifs", one)) == 0 && rules_judge_iface(&t->vifs[t->vif_count++], one, addresses) != 0)
+            exit = cli_fail(t->cli, CLI_USAGE, "EINVAL", "rules test: --vifs: %s: '%s' are no addresses; as 10.0.2.16, fec0::16 or 00:16:3e:00:00:01, with blanks between them", one, addresses);
     }
     free(copy);
     return exit;
@@ -232,6 +240,7 @@ static void tell_counts(struct test *t)
 static int test_options(struct test *t, const struct cli_args *args)
 {
     const char *from = cli_option(args, "from"), *to = cli_option(args, "to"), *vifs = cli_option(args, "vifs"), *most = cli_option(args, "count");
+    static const char *const verdicts[] = { "accept", "drop", "reject", "forward", "spoofed" };
     unsigned long count = 0;
     int exit = vifs != NULL ? parse_vifs(t, vifs) : 0;
 
@@ -245,6 +254,15 @@ static int test_options(struct test *t, const struct cli_args *args)
     if (to != NULL)
         rules_judge_iface(&t->to, to, NULL);
     t->only = cli_option(args, "only");
+    for (size_t i = 0; exit == 0 && t->only != NULL && i <= sizeof(verdicts) / sizeof(verdicts[0]); i++)
+        if (i == sizeof(verdicts) / sizeof(verdicts[0]))
+            exit = cli_fail(t->cli, CLI_USAGE, "EINVAL", "rules test: --only: '%s' is no verdict; there are accept, drop, reject, forward and spoofed", t->only);
+        else if (strcmp(t->only, verdicts[i]) == 0)
+            break;
+    if (exit == 0)
+        exit = parse_name(t, "--from", from);
+    if (exit == 0)
+        exit = parse_name(t, "--to", to);
     /* Whose MAC is told is held to it. */
     for (unsigned int i = 0; i < t->vif_count && cli_flag(args, "antispoof"); i++)
         t->vifs[i].flags &= ~(uint32_t)VFR_IFACE_SPOOF_OK;

@@ -30,8 +30,13 @@ int rules_set_compile(struct cli *cli, const char *what, char **files, int count
     int rc = inputs != NULL ? 0 : -ENOMEM;
 
     *to = (struct rules_set){ .size = 0 };
-    for (int i = 0; rc == 0 && i < count; i++)
+    for (int i = 0; rc == 0 && i < count; i++) {
         inputs[i].path = files[i];
+        if (files[i][0] == 0) {
+            free(inputs);
+            return cli_fail(cli, CLI_USAGE, "EINVAL", "%s: the name of a file is empty", what);
+        }
+    }
     if (rc == 0)
         rc = rules_compile(inputs, (size_t)count, NULL, &to->compiled);
     free(inputs);

@@ -229,6 +229,70 @@ START_TEST(damaged_captures_are_told)
 }
 END_TEST
 
+static const struct {
+    const char *line;
+    int exit;
+    const char *told;
+} clumsy[] = {
+    { "rules check @", CLI_FAILED, "is a folder, not a file" },
+    { "rules check @none", CLI_FAILED, "none: No such file or directory" },
+    { "rules check @zeros", CLI_FAILED, "zeros: no text: it has zeros in it" },
+    { "rules check @r --nonsense", CLI_USAGE, "no option '--nonsense'" },
+    { "rules check", CLI_USAGE, "something is missing: collet rules check FILE..." },
+    { "rules test @r", CLI_USAGE, "something is missing" },
+    { "rules test @r @", CLI_FAILED, "Is a directory" },
+    { "rules test @r @c --from web*", CLI_USAGE, "--from: 'web*' is not the name of one interface" },
+    { "rules test @r @c --to .0", CLI_USAGE, "--to: '.0' is not the name" },
+    { "rules test @r @c --only nonsense", CLI_USAGE, "there are accept, drop, reject, forward and spoofed" },
+    { "rules test @r @c --count 0", CLI_USAGE, "--count: '0' is not a number from 1" },
+    { "rules test @r @c --vifs =1.2.3.4", CLI_USAGE, "--vifs: '' is not the name" },
+    { "rules test @r @c --vifs web.0=1.2.3.4.5", CLI_USAGE, "web.0: '1.2.3.4.5' are no addresses; as 10.0.2.16" },
+    { "rules explain -f @r banana", CLI_USAGE, "'banana' is no word for packets; as: tcp from" },
+    { "rules explain -f @r tcp from", CLI_USAGE, "behind 'from' comes a value" },
+    { "rules explain -f @r from 1.2.3.4.5", CLI_USAGE, "behind 'from' comes an address" },
+    { "rules explain -f @r port 99999", CLI_USAGE, "behind 'port' comes a port, or a service" },
+    { "rules explain -f @r size 99999", CLI_USAGE, "behind 'size' comes a number up to 65535" },
+    { "rules explain -f @r on web*", CLI_USAGE, "behind 'on' comes the name of one interface" },
+    { "rules explain -f @r flags XYZ", CLI_USAGE, "letters of FSRPAUEW" },
+    { "rules explain -f @r arp from fec0::1", CLI_USAGE, "ARP has addresses of IPv4" },
+    { "rules explain -f @r from fec0::1 to 1.2.3.4", CLI_USAGE, "IPv4 and IPv6 in one packet" },
+    { "rules explain -f @none tcp", CLI_FAILED, "No such file" },
+    { "rules explain -f @r \x1b[31m", CLI_USAGE, "'?[31m' is no word" },
+    { "rules diff @r @r @r", CLI_USAGE, "one word too many" },
+};
+
+START_TEST(clumsy_commands_get_one_clear_line)
+{
+    static const char *const packets[] = { "tcp from 1.2.3.4 to 10.0.2.16 port 22", NULL };
+    char path[128];
+    FILE *f;
+
+    file("r", "accept\n");
+    capture("c", packets);
+    snprintf(path, sizeof(path), "%s/zeros", folder);
+    f = fopen(path, "w");
+    fwrite("accept\0\n", 1, 8, f);
+    fclose(f);
+    ck_assert_msg(run_in(clumsy[_i].line) == clumsy[_i].exit, "%s: %s", clumsy[_i].line, complained);
+    ck_assert_msg(strstr(complained, clumsy[_i].told) != NULL, "%s: %s", clumsy[_i].line, complained);
+}
+END_TEST
+
+START_TEST(files_of_other_systems_are_right)
+{
+    file("empty", "");
+    file("crlf", "drop on web\r\n\r\naccept\r\n");
+    file("tabs", "\tdrop\ton\tweb\n");
+    file("utf8", "\xef\xbb\xbf# f\xc3\xbcr web\ndrop on web label \"f\xc3\xbcr\"");
+    ck_assert_int_eq(run_in("rules check @empty"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "0 rules"));
+    ck_assert_int_eq(run_in("rules check @crlf"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "2 rules"));
+    ck_assert_int_eq(run_in("rules check @tabs @utf8"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "2 rules"));
+}
+END_TEST
+
 START_TEST(spoofed_packets_are_told)
 {
     static const char *const packets[] = { "udp from 10.0.2.16 to 10.0.2.17 mac 00:16:3e:00:00:01", "udp from 10.0.2.99 to 10.0.2.17 mac 00:16:3e:00:00:01", NULL };
@@ -298,6 +362,8 @@ Suite *suite_rules_cli(void)
     tcase_add_test(c, our_own_captures_say_where_each_packet_was_seen);
     tcase_add_test(c, what_a_capture_does_not_say_is_assumed_aloud);
     tcase_add_test(c, damaged_captures_are_told);
+    tcase_add_loop_test(c, clumsy_commands_get_one_clear_line, 0, (int)(sizeof(clumsy) / sizeof(clumsy[0])));
+    tcase_add_test(c, files_of_other_systems_are_right);
     tcase_add_test(c, spoofed_packets_are_told);
     tcase_add_test(c, explain_names_the_rule);
     tcase_add_test(c, diff_tells_what_comes_goes_and_moves);
