@@ -30,7 +30,7 @@ if [ -s "$data/rules" ] && [ -n "$base" ]; then
     gnuplot <<GP
 set terminal svg size 860,520 font "sans-serif,13" background rgb "white"
 set output "$out/net-rules.svg"
-set title "A datagram of 64 bytes from a guest to the card, by number of rules in force"
+set title "64 bytes from a guest to the card, by number of rules"
 set logscale xy
 set xlabel "rules"
 set ylabel "instructions of the whole machine"
