@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VIFS_MAX 64
+#define VIFS_MAX   64
+#define UNREADABLE "rules cannot say what it is: its headers go on beyond what is read"
 
 /* ---- rules test ---- */
 
@@ -132,7 +133,7 @@ static void at_its_interface(struct test *t, const struct capture_read *seen, st
 static void tell_packet(struct test *t, const struct rules_frame *frame, const struct rules_answer *a)
 {
     const struct rules_step *last = a->count > 0 ? &a->steps[a->count - 1] : NULL;
-    const char *action = a->spoofed != NULL ? "spoofed" : rules_action_name(last != NULL ? last->verdict.action : VFR_ACCEPT);
+    const char *action = a->spoofed != NULL ? "spoofed" : a->unreadable ? "malformed" : rules_action_name(last != NULL ? last->verdict.action : VFR_ACCEPT);
     char words[256], rule[512], at[160] = "";
 
     if (t->only != NULL && strcmp(t->only, action) != 0)
@@ -144,7 +145,7 @@ static void tell_packet(struct test *t, const struct rules_frame *frame, const s
         snprintf(at, sizeof(at), "%s on %s", last->direction == VFR_TX ? "out" : "in", last->at->name);
     if (!t->cli->json)
         fprintf(t->cli->out, "%6" PRIu64 " %10.6f  %-7s %-14s %s  [%s]\n", t->packets, (double)(frame->ns - t->first_ns) / 1e9, action, at, rules_packet_to_words(&a->packet, words, sizeof(words)),
-                a->spoofed != NULL ? a->spoofed : rules_set_rule_text(&t->set, last != NULL ? last->verdict.rule : VFR_NO_RULE, last != NULL ? last->direction : VFR_RX, rule, sizeof(rule)));
+                a->spoofed != NULL ? a->spoofed : a->unreadable ? UNREADABLE : rules_set_rule_text(&t->set, last != NULL ? last->verdict.rule : VFR_NO_RULE, last != NULL ? last->direction : VFR_RX, rule, sizeof(rule)));
     else
         json_array_append_new(t->list, json_pack("{s:I, s:I, s:s, s:s?, s:s?, s:s, s:o, s:b}", "packet", (json_int_t)t->packets, "time_ns", (json_int_t)frame->ns, "verdict", action, "direction",
                                                  last == NULL ? NULL : last->direction == VFR_TX ? "out" : "in", "interface", last == NULL ? NULL : last->at->name, "words",
@@ -240,7 +241,7 @@ static void tell_counts(struct test *t)
 static int test_options(struct test *t, const struct cli_args *args)
 {
     const char *from = cli_option(args, "from"), *to = cli_option(args, "to"), *vifs = cli_option(args, "vifs"), *most = cli_option(args, "count");
-    static const char *const verdicts[] = { "accept", "drop", "reject", "forward", "spoofed" };
+    static const char *const verdicts[] = { "accept", "drop", "reject", "forward", "spoofed", "malformed" };
     unsigned long count = 0;
     int exit = vifs != NULL ? parse_vifs(t, vifs) : 0;
 
@@ -256,7 +257,7 @@ static int test_options(struct test *t, const struct cli_args *args)
     t->only = cli_option(args, "only");
     for (size_t i = 0; exit == 0 && t->only != NULL && i <= sizeof(verdicts) / sizeof(verdicts[0]); i++)
         if (i == sizeof(verdicts) / sizeof(verdicts[0]))
-            exit = cli_fail(t->cli, CLI_USAGE, "EINVAL", "rules test: --only: '%s' is no verdict; there are accept, drop, reject, forward and spoofed", t->only);
+            exit = cli_fail(t->cli, CLI_USAGE, "EINVAL", "rules test: --only: '%s' is no verdict; there are accept, drop, reject, forward, spoofed and malformed", t->only);
         else if (strcmp(t->only, verdicts[i]) == 0)
             break;
     if (exit == 0)
@@ -299,7 +300,7 @@ static const struct cli_option test_options_list[] = {
     { "to", "IFACE", "all go there", 't' },
     { "vifs", "LIST", "VIFs with their addresses: each packet then comes from, and goes to, whose they are, else nic0: 'web.0=10.0.2.16 fec0::16,db.0=10.0.2.17'", 'v' },
     { "antispoof", NULL, "hold the VIFs of --vifs to their MACs and addresses", 'a' },
-    { "only", "VERDICT", "tell packets of this verdict alone: accept, drop, reject, forward, spoofed", 'o' },
+    { "only", "VERDICT", "tell packets of this verdict alone: accept, drop, reject, forward, spoofed, malformed", 'o' },
     { "count", "N", "tell so many packets; all are judged", 'c' },
     { 0 },
 };
@@ -341,6 +342,10 @@ static int explain(struct cli *cli, const struct rules_set *set, struct rules_ju
 
     rules_judge_frame(judge, &words->frame, &a);
     rules_packet_to_words(&a.packet, packet, sizeof(packet));
+    if (a.unreadable) {
+        json_decref(passed);
+        return cli_fail(cli, CLI_FAILED, "EINVAL", "rules explain: %s: malformed, and dropped before a rule is asked: " UNREADABLE, packet);
+    }
     if (!cli->json)
         fprintf(cli->out, "%s, %u bytes, %s on %s\n", packet, a.packet.bytes, step->direction == VFR_TX ? "out" : "in", step->at->name);
     tell_passed(cli, set, step, passed);

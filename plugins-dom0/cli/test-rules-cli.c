@@ -243,7 +243,7 @@ static const struct {
     { "rules test @r @", CLI_FAILED, "Is a directory" },
     { "rules test @r @c --from web*", CLI_USAGE, "--from: 'web*' is not the name of one interface" },
     { "rules test @r @c --to .0", CLI_USAGE, "--to: '.0' is not the name" },
-    { "rules test @r @c --only nonsense", CLI_USAGE, "there are accept, drop, reject, forward and spoofed" },
+    { "rules test @r @c --only nonsense", CLI_USAGE, "there are accept, drop, reject, forward, spoofed and malformed" },
     { "rules test @r @c --count 0", CLI_USAGE, "--count: '0' is not a number from 1" },
     { "rules test @r @c --vifs =1.2.3.4", CLI_USAGE, "--vifs: '' is not the name" },
     { "rules test @r @c --vifs web.0=1.2.3.4.5", CLI_USAGE, "web.0: '1.2.3.4.5' are no addresses; as 10.0.2.16" },
@@ -275,6 +275,32 @@ START_TEST(clumsy_commands_get_one_clear_line)
     fclose(f);
     ck_assert_msg(run_in(clumsy[_i].line) == clumsy[_i].exit, "%s: %s", clumsy[_i].line, complained);
     ck_assert_msg(strstr(complained, clumsy[_i].told) != NULL, "%s: %s", clumsy[_i].line, complained);
+}
+END_TEST
+
+START_TEST(what_rules_cannot_read_is_malformed)
+{
+    static const char *const packets[] = { "tcp to 10.0.2.16 port 22", NULL };
+    struct rules_worded w;
+    pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 65535);
+    struct pcap_pkthdr header = { .ts = { .tv_sec = 100 } };
+    char path[128];
+    pcap_dumper_t *dumper;
+
+    /* A first fragment that ends in the middle of its ports. */
+    ck_assert_int_eq(rules_packet_in_words(packets[0], &w), 0);
+    w.bytes[14 + 3] = 20 + 8;
+    w.bytes[14 + 6] = 0x20;
+    snprintf(path, sizeof(path), "%s/c", folder);
+    dumper = pcap_dump_open(pcap, path);
+    header.caplen = header.len = 14 + 20 + 8;
+    pcap_dump((u_char *)dumper, &header, w.bytes);
+    pcap_dump_close(dumper);
+    pcap_close(pcap);
+    file("r", "drop port 22\n");
+    ck_assert_int_eq(run_in("rules test @r @c"), 0);
+    ck_assert_msg(strstr(said, "malformed") != NULL && strstr(said, "1 packets: 0 accepted, 1 not") != NULL, "%s", said);
+    ck_assert_int_eq(run_in("rules test @r @c --only malformed --json"), 0);
 }
 END_TEST
 
@@ -364,6 +390,7 @@ Suite *suite_rules_cli(void)
     tcase_add_test(c, damaged_captures_are_told);
     tcase_add_loop_test(c, clumsy_commands_get_one_clear_line, 0, (int)(sizeof(clumsy) / sizeof(clumsy[0])));
     tcase_add_test(c, files_of_other_systems_are_right);
+    tcase_add_test(c, what_rules_cannot_read_is_malformed);
     tcase_add_test(c, spoofed_packets_are_told);
     tcase_add_test(c, explain_names_the_rule);
     tcase_add_test(c, diff_tells_what_comes_goes_and_moves);

@@ -194,6 +194,9 @@ void rules_judge_frame(struct rules_judge *j, const struct rules_frame *f, struc
         a->spoofed = vfr_spoof_reason(&a->packet);
     if (a->spoofed != NULL)
         return;
+    a->unreadable = vfr_unreadable(&a->packet);
+    if (a->unreadable)
+        return;
     if (f->state == VFR_STATE_NONE && j->flows != NULL)
         vfr_flows_find(j->flows, &a->packet, 0, j->last_ns);
     else

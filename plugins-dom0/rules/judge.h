@@ -35,6 +35,7 @@ struct rules_answer {
     bool accepted;
     uint8_t state;        /* enum vfr_state */
     const char *spoofed;  /* it says whom it is not; then no rule was asked. NULL: fine */
+    bool unreadable;      /* the router drops it as malformed before a rule is asked: vfr_unreadable(). Then no rule was asked here either */
     struct vfr_packet packet; /* parsed */
 };
 struct rules_frame {
