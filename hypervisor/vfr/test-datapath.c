@@ -191,7 +191,7 @@ static void piece_right(const uint8_t *whole, uint32_t payload, uint32_t size, u
     ck_assert_mem_eq(got.data + header, whole + header + n * size, part);
     ck_assert_mem_eq(got.data, whole, 14);
     ck_assert_uint_eq(be32(got.data + l4 + 4), (uint32_t)(be32(whole + l4 + 4) + n * size));
-    ck_assert_uint_eq(got.data[l4 + 13], last ? 0x19 : 0x10);
+    ck_assert_uint_eq(got.data[l4 + 13], 0x10 | (n == 0 ? 0x80 : 0) | (last ? 9 : 0)); /* CWR in the first, PSH and FIN in the last */
     if (six) {
         ck_assert_uint_eq(be16(got.data + 18), 20 + part);
     } else {
@@ -412,6 +412,28 @@ START_TEST(a_producer_index_over_the_unanswered)
     ck_assert_int_eq(vif_disconnect(a->vif), -EINTR);
     ck_assert_uint_eq(pinned(), 4 + 3);
     card.holds = false;
+    run();
+    ck_assert_uint_eq(pinned(), 4);
+    guest_set(a, &(struct collet_vif_settings){.segment = WIRELESS});
+    breaks("its producer index is beyond the transmit ring");
+}
+END_TEST
+
+/* Back over what was taken and has no answer yet: the sum of both is small again. */
+START_TEST(a_producer_index_that_goes_back)
+{
+    guest_set(a, &(struct collet_vif_settings){.segment = 0});
+    card.holds = true;
+    for (uint32_t i = 0; i < 10; i++)
+        guest_send(a, frame, frame_make(frame, false, outside, a->mac, 400), 0, 0);
+    run();
+    a->tx->req_prod = 5;
+    event_send(a->domain, a->port);
+    run();
+    ck_assert(guest_info(a).flags & COLLET_VIF_BROKEN);
+    ck_assert_uint_eq(card.frames, 10);
+    card.holds = false;
+    netdev_interrupt(&card.dev);
     run();
     ck_assert_uint_eq(pinned(), 4);
     guest_set(a, &(struct collet_vif_settings){.segment = WIRELESS});
@@ -1007,6 +1029,7 @@ Suite *suite_datapath(void)
     tcase_add_test(t, sizes_that_contradict_each_other);
     tcase_add_test(t, a_producer_index_beyond_the_transmit_ring);
     tcase_add_test(t, a_producer_index_over_the_unanswered);
+    tcase_add_test(t, a_producer_index_that_goes_back);
     tcase_add_test(t, a_frame_that_does_not_end);
     tcase_add_test(t, extra_information_that_does_not_end);
     tcase_add_test(t, a_producer_index_beyond_the_receive_ring);

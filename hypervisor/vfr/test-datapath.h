@@ -322,6 +322,7 @@ void rules_leave(void)
 }
 void rules_wait(void)
 {
+    smp_mb(); /* what was taken out of sight before is out of sight of rounds that are not under way now */
     for (uint32_t cpu = 0; cpu < cpu_count; cpu++) {
         uint64_t before = __atomic_load_n(&rounds[cpu], __ATOMIC_SEQ_CST);
 
@@ -833,7 +834,7 @@ static inline uint32_t frame_make(uint8_t *frame, bool six, const uint8_t *to, c
     put_be16(frame + l4 + 2, 80);
     memcpy(frame + l4 + 4, "\xff\xff\xf0\x00", 4); /* it goes round within the frame */
     frame[l4 + 12] = 0x50;
-    frame[l4 + 13] = 0x19; /* FIN, PSH, ACK */
+    frame[l4 + 13] = 0x99; /* CWR, ACK, PSH, FIN */
     put_be16(frame + l4 + 14, 500);
     for (uint32_t i = 0; i < payload; i++)
         frame[header + i] = (uint8_t)(i * 7 + i / 251);
