@@ -103,9 +103,9 @@ DEPS := gcc:/usr/bin/gcc binutils:/usr/bin/ld libc6-dev:/usr/include/stdio.h lib
 	libinih-dev:/usr/include/ini.h libjansson-dev:/usr/include/jansson.h libncurses-dev:/usr/include/curses.h liblzma-dev:/usr/include/lzma.h \
 	libzstd-dev:/usr/include/zstd.h liblz4-dev:/usr/include/lz4.h zlib1g-dev:/usr/include/zlib.h \
 	flex:/usr/bin/flex bison:/usr/bin/bison libpcap-dev:/usr/include/pcap/pcap.h
-# Only some targets need these: GRUB boots, other packers of kernels, the other compiler, tidy layout, clean scripts and pages.
+# Only some targets need these: GRUB boots, other packers of kernels, the other compiler and its fuzzer, tidy layout, clean scripts and pages.
 DEPS_TEST := grub-common:/usr/bin/grub-mkrescue grub-pc-bin:/usr/lib/grub/i386-pc/multiboot2.mod xorriso:/usr/bin/xorriso mtools:/usr/bin/mformat \
-	zstd:/usr/bin/zstd lz4:/usr/bin/lz4 clang:/usr/bin/clang clang-format:/usr/bin/clang-format clang-tidy:/usr/bin/clang-tidy shellcheck:/usr/bin/shellcheck groff-base:/usr/bin/groff
+	zstd:/usr/bin/zstd lz4:/usr/bin/lz4 clang:/usr/bin/clang libclang-rt-dev:/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a clang-format:/usr/bin/clang-format clang-tidy:/usr/bin/clang-tidy shellcheck:/usr/bin/shellcheck groff-base:/usr/bin/groff
 # For the network: a key for secure shell, what looks at captures, and Linux's own filter to compare with.
 DEPS_NET := openssh-client:/usr/bin/ssh-keygen curl:/usr/bin/curl tshark:/usr/bin/tshark tcpdump:/usr/bin/tcpdump nftables:/usr/sbin/nft iproute2:/bin/ip
 # For disks: Debian's systems for guests, partitions, pictures of the demo.
