@@ -109,7 +109,7 @@ static int blocklist_configure(const struct collet_plugin_host *host, const stru
 
 static void blocklist_rule(struct plugin_rules *rules, const struct blocklist_list *list, const char *direction, const char *whom)
 {
-    plugin_rules_add(rules, "%s %s%s%s %s blocklist-%s%s label \"blocklist %s\"\n", list->reject ? "reject" : "drop", direction, list->on[0] != '\0' ? " on " : "", list->on, whom, list->name, list->log ? " log 5/s" : "",
+    plugin_rules_add(rules, "%s %s%s%s%s %s blocklist-%s%s label \"blocklist %s\"\n", list->reject ? "reject" : "drop", direction, list->on[0] != '\0' ? " on \"" : "", list->on, list->on[0] != '\0' ? "\"" : "", whom, list->name, list->log ? " log 5/s" : "",
                      list->name);
 }
 

@@ -49,7 +49,7 @@ START_TEST(all_that_can_be_said)
                                                PLUGIN_TEST_SETTING("list b", "direction", "out", 9)};
 
     ck_assert_int_eq(configure(settings, 7), 0);
-    ck_assert_str_eq(rules(), "set blocklist-a file \"/a\"\nreject in on web* from blocklist-a log 5/s label \"blocklist a\"\nset blocklist-b file \"/b\"\ndrop out to blocklist-b label \"blocklist b\"\n");
+    ck_assert_str_eq(rules(), "set blocklist-a file \"/a\"\nreject in on \"web*\" from blocklist-a log 5/s label \"blocklist a\"\nset blocklist-b file \"/b\"\ndrop out to blocklist-b label \"blocklist b\"\n");
 }
 END_TEST
 

@@ -164,6 +164,16 @@ START_TEST(a_closed_domain_gets_its_addresses)
 }
 END_TEST
 
+START_TEST(a_group_may_have_the_name_of_a_domain)
+{
+    struct collet_plugin_setting settings[] = {PLUGIN_TEST_SETTING("group db", "domains", "db*", 1), PLUGIN_TEST_SETTING("group web1", "domains", "db", 2), PLUGIN_TEST_SETTING("domain web1", "open", "nothing", 3)};
+
+    ck_assert_int_eq(configure(settings, 3), 0);
+    ck_assert(!comes_in("tcp from 10.0.2.2 to 10.0.2.15 port 22 flags S in on web1.0"));
+    ck_assert(comes_in("tcp from 10.0.2.2 to 10.0.2.15 port 22 flags S in on db.0"));
+}
+END_TEST
+
 START_TEST(patterns)
 {
     ck_assert(firewall_glob("web*", "web") && firewall_glob("web*", "web12") && firewall_glob("*", "x") && firewall_glob("w?b", "web") && firewall_glob("*b*", "web"));
@@ -221,6 +231,7 @@ Suite *suite_firewall(void)
     tcase_add_test(t, a_domains_word_goes_before_its_groups);
     tcase_add_test(t, owners_say_groups_and_open);
     tcase_add_test(t, a_closed_domain_gets_its_addresses);
+    tcase_add_test(t, a_group_may_have_the_name_of_a_domain);
     tcase_add_test(t, patterns);
     tcase_add_test(t, mistakes_are_told_with_their_lines);
     suite_add_tcase(suite, t);
