@@ -30,7 +30,7 @@ struct emit {
     size_t seen_room;
     uint8_t closed; /* directions in which a rule without conditions has decided all */
     struct rules_pos closed_by;
-    uint32_t gathered;
+    uint32_t gathered, names, globs;
 };
 
 /* One more element of a list; false: so many that somebody has sets of sets of sets. That is told once. */
@@ -253,6 +253,25 @@ static void rule_ports(struct emit *e, struct vfr_set_rule *to, uint32_t field, 
 
 /* ---- Interfaces ---- */
 
+/* Of a name that is fine; -1: there are too many different ones. */
+static int name_index(struct emit *e, const struct rules_pos *pos, const char *name)
+{
+    uint32_t index = vfr_writer_name(e->writer, name);
+
+    if (index < e->names)
+        return (int)index;
+    e->names = index + 1;
+    e->globs += strpbrk(name, "*?") != NULL;
+    if (e->names <= VFR_SET_NAMES_MAX && e->globs <= VFR_SET_GLOBS_MAX)
+        return (int)index;
+    if (e->globs > VFR_SET_GLOBS_MAX)
+        rules_error(e->run, pos, "names of domains, and groups, need none", "'%.64s' is one too many: at most %u different names with * or ?", name, VFR_SET_GLOBS_MAX);
+    else
+        rules_error(e->run, pos, "a glob, as web*, is one", "'%.64s' is one too many: at most %u different names of interfaces", name, VFR_SET_NAMES_MAX);
+    e->run->full = true;
+    return -1;
+}
+
 /* The index of a name, or -1 and an error. one: it must mean one interface, so it is no glob. */
 static int iface_name(struct emit *e, const struct rules_pos *pos, const char *name, bool one)
 {
@@ -271,7 +290,7 @@ static int iface_name(struct emit *e, const struct rules_pos *pos, const char *n
         rules_warn(e->run, pos, "one interface, as web.0", "'%.64s' is a group, and here it is taken for an interface", name);
     if (hint != NULL)
         rules_error(e->run, pos, hint, "'%.80s' cannot be the name of an interface%s", name, one ? " here" : "");
-    return hint != NULL ? -1 : (int)vfr_writer_name(e->writer, name);
+    return hint != NULL ? -1 : name_index(e, pos, name);
 }
 
 static void add_iface(struct emit *e, const struct rules_pos *pos, const char *name, uint32_t *ifaces, uint32_t *count)

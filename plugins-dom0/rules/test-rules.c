@@ -272,6 +272,25 @@ START_TEST(a_name_in_quotes_is_no_group)
 }
 END_TEST
 
+START_TEST(too_many_names_are_told_with_their_place)
+{
+    char *text = malloc(5000 * 32), *at = text;
+
+    for (int i = 0; i < 70; i++)
+        at += sprintf(at, "drop on w%d*\ndrop on w%d*\n", i, i);
+    ck_assert_int_eq(compile(text), -22);
+    ck_assert_uint_eq(set.error_count, 1);
+    ck_assert_uint_eq(set.errors[0].line, 121);
+    ck_assert_ptr_nonnull(strstr(set.errors[0].text, "'w60*' is one too many"));
+    at = text;
+    for (int i = 0; i < 5000; i++)
+        at += sprintf(at, "drop on w%d\n", i);
+    ck_assert_int_eq(compile(text), -22);
+    ck_assert_uint_eq(set.errors[0].line, 4097);
+    free(text);
+}
+END_TEST
+
 START_TEST(zeros_before_a_number_change_nothing)
 {
     ck_assert_int_eq(compile("drop port 022\ndrop port 0x16"), 0);
@@ -492,6 +511,7 @@ Suite *suite_rules(void)
     tcase_add_loop_test(c, mistakes_are_told_with_place_and_suggestion, 0, (int)(sizeof(wrong) / sizeof(wrong[0])));
     tcase_add_test(c, a_name_may_be_that_of_what_is_in_it);
     tcase_add_test(c, a_name_in_quotes_is_no_group);
+    tcase_add_test(c, too_many_names_are_told_with_their_place);
     tcase_add_test(c, zeros_before_a_number_change_nothing);
     tcase_add_test(c, what_never_matches_is_doubted);
     tcase_add_test(c, sets_of_sets_of_sets_do_not_fill_the_machine);
