@@ -17,6 +17,7 @@
 #include "time.h"
 #include "tlb.h"
 #include "vcpu.h"
+#include "vfr.h"
 #include "x86/cpu-area.h"
 
 #define START_WAIT_NS (200 * NS_PER_MS)
@@ -128,6 +129,7 @@ void cpu_idle_loop(void)
 {
     for (;;) {
         irq_disable();
+        vfr_cpu_idle();
         if (softirq_any_pending()) {
             irq_enable();
             softirq_run();

@@ -10,6 +10,8 @@ struct domain;
 
 /* Boot CPU, once, before the drivers look for cards. */
 void vfr_init(void);
+/* This CPU has nothing else to do: what waits so that guests get the CPU need not wait. Context: the idle loop, interrupts off. */
+void vfr_cpu_idle(void);
 /*
  * All VIFs of a domain that ends: nothing more is taken or delivered, frames that a card has are waited for by calling again. True: none is left, and no frame of d is in a device.
  * Context, and when: as block_domain_destroy (block.h).

@@ -219,6 +219,14 @@ static void net_softirq(void)
     break_take(cpu);
 }
 
+void vfr_cpu_idle(void)
+{
+    if (likely(!breaks[this_cpu_id()].rests))
+        return;
+    breaks[this_cpu_id()].rests = false;
+    softirq_raise(SOFTIRQ_NET);
+}
+
 static void pause_over(void *arg)
 {
     (void)arg;
