@@ -247,7 +247,7 @@ void rx_show(struct vif *vif)
         WRITE_ONCE(rings->rx->rsp_prod, now);
         smp_mb();
         if ((RING_IDX)(now - READ_ONCE(rings->rx->rsp_event)) < (RING_IDX)(now - before)) {
-            vif->events++;
+            __atomic_fetch_add(&vif->events, 1, __ATOMIC_RELAXED);
             event_raise(vif->domain, rings->rx_port);
         }
     }

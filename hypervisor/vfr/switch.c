@@ -291,6 +291,8 @@ static void to_address(struct passage *way)
     if (likely(vif != NULL)) {
         if (&vif->port != from)
             to_vif(way, vif);
+        else
+            count_drop(sent_by(from), COLLET_NET_DROP_NO_ROUTE);
     } else if (!to_outside(way, from->segment)) {
         count_drop(sent_by(from), COLLET_NET_DROP_NO_ROUTE);
         capture(way, from, port_is_nic(from) ? VFR_RX : VFR_TX, NULL, COLLET_NET_DROP_NO_ROUTE);

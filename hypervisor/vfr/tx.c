@@ -71,7 +71,7 @@ void tx_show(struct vif *vif)
         WRITE_ONCE(rings->tx->rsp_prod, now);
         smp_mb();
         if ((RING_IDX)(now - READ_ONCE(rings->tx->rsp_event)) < (RING_IDX)(now - before)) {
-            vif->events++;
+            __atomic_fetch_add(&vif->events, 1, __ATOMIC_RELAXED);
             event_raise(vif->domain, rings->tx_port);
         }
     }

@@ -79,13 +79,14 @@ struct vif {
 
     struct spinlock lock;      /* all below, down to rx_lock */
     bool closing, ending;
+    bool being_closed;         /* somebody is in rings_close: one at a time */
     struct event_sink tx_sink, rx_sink;
     struct vif_rings rings;    /* but rx, rx_mfn, given: rx_lock */
     uint32_t in_flight;        /* entries in use */
     struct timer limit_timer;
     int64_t bytes_left, packets_left; /* scaled by NS_PER_S */
     uint64_t filled_ns, throttled, throttled_ns, throttled_since_ns;
-    uint64_t notifies, events;
+    uint64_t notifies, events; /* events: atomic */
     struct collet_net_counters sent;
     char broken_why[COLLET_TEXT_MAX];
     struct timer hold_timer;   /* looks at the ring when its guest was asked not to tell */

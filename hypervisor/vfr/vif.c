@@ -461,11 +461,14 @@ static int rings_close(struct vif *vif)
     if (old == NULL)
         return -EINTR;
     spin_lock(&vif->lock);
-    if (vif->rings.tx == NULL) {
+    if (vif->rings.tx == NULL || vif->being_closed) {
+        int rc = vif->rings.tx == NULL ? 0 : -EINTR;
+
         spin_unlock(&vif->lock);
         heap_free(old);
-        return 0;
+        return rc;
     }
+    vif->being_closed = true;
     vif->closing = true;
     parked = vif->rings.parked;
     vif->rings.parked = NULL;
@@ -481,6 +484,7 @@ static int rings_close(struct vif *vif)
     tx_show(vif);
     spin_lock(&vif->lock);
     busy = vif->in_flight != 0;
+    vif->being_closed = false;
     if (!busy && vif->rings.tx != NULL && vif->closing) /* and not connected anew meanwhile */
         rings_detach(vif, old);
     spin_unlock(&vif->lock);
