@@ -16,7 +16,8 @@ sed 's/^/# /' "$log"
 rate=$(sed -n 's/.* sets, \([0-9]*\) a second.*/\1/p' "$log")
 counted=$(sed -n 's/.*counted \([0-9]*\)$/\1/p' "$log")
 check "the flood ends" guest_end a 60
-check "at least ${RATE:-20} sets a second" test "${rate:-0}" -ge "${RATE:-20}"
+# With the clock counting instructions (run.sh with CPUS=1 EXTRA_QEMU="-icount shift=0,sleep=on") it is 15,000, and 1,000 would be a fault. Otherwise the host's load decides: this is only to say that it goes on.
+check "at least 20 sets a second" test "${rate:-0}" -ge 20
 check "the counter of the rule that all have went on" test "${counted:-0}" -gt 1000
 after=$(no_ports)
 echo "# the other guest got $before datagrams before, $after in all"
