@@ -508,6 +508,10 @@ START_TEST(disconnect_waits_for_the_card)
     ck_assert_int_eq(vif_disconnect(a->vif), -EINTR);
     ck_assert_uint_eq(pinned(), 4 + 6); /* what waited is given up */
     ck_assert_int_eq(guest_connect(a), -EALREADY);
+    guest_send(b, frame, frame_make(frame, false, a->mac, b->mac, 10), 0, 0); /* nor is it given anything any more */
+    run();
+    ck_assert_uint_eq(guest_info(a).rx.packets, 0);
+    ck_assert_uint_eq(guest_info(a).rx.dropped[COLLET_NET_DROP_NOT_CONNECTED], 1);
     card.holds = false;
     netdev_interrupt(&card.dev);
     run();
