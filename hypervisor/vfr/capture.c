@@ -56,6 +56,7 @@ struct capture {
 };
 
 uint32_t captures_on; /* bit per slot; atomic */
+static uint32_t epoch = 1; /* atomic: one more with each that is opened */
 static struct capture *captures[COLLET_CAPTURES_MAX]; /* written under capture_lock, read by capture_packet */
 static struct spinlock capture_lock = SPINLOCK_INIT;       /* which captures there are; no other lock is taken under it */
 static uint32_t numbers_given;                        /* capture_lock */
@@ -259,45 +260,57 @@ static struct collet_capture_iface *counters_of(const struct capture_ring *ring,
     return counters;
 }
 
-/* What is wanted least often is asked first: most frames are of other ports. */
-static void capture_one(struct capture *c, const struct net_packet *packet, const struct said *said)
+/* What is wanted least often is asked first: most frames are of other ports. False: it is one of them. */
+static bool capture_one(struct capture *c, const struct net_packet *packet, const struct said *said)
 {
     uint64_t known = port_known(c, said->port);
     struct collet_capture_iface *counters;
     const struct capture_ring *ring;
     uint32_t snap = c->snap_bytes;
 
-    if ((known & KNOWN_MEANT) == 0 || (c->flags & said->direction) == 0)
-        return;
+    if ((known & KNOWN_MEANT) == 0)
+        return false;
+    if ((c->flags & said->direction) == 0)
+        return true;
     ring = &c->rings[this_cpu_id()];
     counters = counters_of(ring, said->port, known);
     ring->header->seen++;
     counters->seen++;
     if ((c->flags & (said->dropped < 0 ? COLLET_CAPTURE_PASSED : COLLET_CAPTURE_DROPPED)) == 0)
-        return;
+        return true;
     if (c->filter_count != 0)
         snap = min(snap, vfr_bpf_run(c->filter, packet->view.header, packet->view.header_bytes, packet->view.bytes));
     if (snap != 0)
         ring_write(ring, counters, packet, said, snap);
+    return true;
 }
 
-void capture_packet(const struct net_packet *packet, const struct vfr_port *port, unsigned int direction, const struct vfr_verdict *verdict, uint64_t generation, int dropped, uint64_t now_ns)
+static bool abandoned(const struct capture *c, uint64_t now_ns)
+{
+    return (int64_t)(now_ns - READ_ONCE(c->asked_ns)) > (int64_t)ABANDONED_NS;
+}
+
+void capture_packet(const struct net_packet *packet, struct vfr_port *port, unsigned int direction, const struct vfr_verdict *verdict, uint64_t generation, int dropped, uint64_t now_ns)
 {
     struct said said = {port, direction, verdict, generation, dropped, now_ns};
+    uint64_t now = (uint64_t)__atomic_load_n(&epoch, __ATOMIC_ACQUIRE) << 32 | port->iface.id;
     uint32_t *busy = &inside[this_cpu_id()].busy;
+    bool meant = false;
 
-    if (unlikely(port->slot >= PORTS_MAX))
+    if (READ_ONCE(port->uncaptured) == now || unlikely(port->slot >= PORTS_MAX))
         return;
     WRITE_ONCE(*busy, 1);
     smp_mb(); /* before looking: whoever takes one away looks at us afterwards */
     for (uint32_t on = READ_ONCE(captures_on); on != 0; on &= on - 1) {
         struct capture *c = captures[__builtin_ctz(on)];
 
-        if (unlikely((int64_t)(now_ns - READ_ONCE(c->asked_ns)) > (int64_t)ABANDONED_NS))
+        if (unlikely(abandoned(c, now_ns)))
             __atomic_and_fetch(&captures_on, ~(on & -on), __ATOMIC_RELAXED); /* nobody reads it; the next one that is opened takes its place */
         else
-            capture_one(c, packet, &said);
+            meant |= capture_one(c, packet, &said);
     }
+    if (!meant)
+        WRITE_ONCE(port->uncaptured, now); /* of those that were there when the epoch was read */
     __atomic_store_n(busy, 0, __ATOMIC_RELEASE);
 }
 
@@ -442,7 +455,7 @@ static int slot_take(struct capture **gone)
         if (captures[i] == NULL)
             return i;
     for (int i = 0; i < (int)COLLET_CAPTURES_MAX; i++)
-        if ((READ_ONCE(captures_on) & 1u << i) == 0) {
+        if ((READ_ONCE(captures_on) & 1u << i) == 0 || abandoned(captures[i], clock_now_ns())) {
             *gone = slot_clear((uint32_t)i);
             return i;
         }
@@ -461,6 +474,7 @@ static int capture_publish(struct capture *c)
         rings_begin(c);
         captures[slot] = c;
         __atomic_or_fetch(&captures_on, 1u << slot, __ATOMIC_RELEASE);
+        __atomic_add_fetch(&epoch, 1, __ATOMIC_RELEASE); /* after all that capture_packet reads of it */
     }
     spin_unlock(&capture_lock);
     if (gone != NULL)

@@ -50,7 +50,7 @@ static struct vfr_port *port_at(uint32_t i)
     return i < vif_slots ? READ_ONCE(vfr_ports[i]) : &nics[i - vif_slots]->port;
 }
 
-static void capture(struct passage *way, const struct vfr_port *port, unsigned int direction, const struct vfr_verdict *verdict, int dropped)
+static void capture(struct passage *way, struct vfr_port *port, unsigned int direction, const struct vfr_verdict *verdict, int dropped)
 {
     if (unlikely(READ_ONCE(captures_on)))
         capture_packet(way->packet, port, direction, verdict, rules_generation(way->rules), dropped, way->now_ns);

@@ -63,7 +63,7 @@ static void setup(void)
     op = (struct collet_capture_open){.targets = "web", .pages = 1};
 }
 
-static void emit(const struct vfr_port *port, unsigned int direction, int dropped)
+static void emit(struct vfr_port *port, unsigned int direction, int dropped)
 {
     struct vfr_verdict verdict = {.action = dropped < 0 ? VFR_ACCEPT : VFR_DROP, .rule = 4};
 

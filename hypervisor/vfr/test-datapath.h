@@ -380,7 +380,7 @@ uint64_t rules_generation(const struct vfr_generation *g)
 
 uint32_t captures_on;
 static uint32_t captured[COLLET_NET_DROPS]; /* frames that a capture showed as dropped, by the reason */
-void capture_packet(const struct net_packet *packet, const struct vfr_port *port, unsigned int direction, const struct vfr_verdict *verdict, uint64_t of_generation, int dropped, uint64_t at_ns)
+void capture_packet(const struct net_packet *packet, struct vfr_port *port, unsigned int direction, const struct vfr_verdict *verdict, uint64_t of_generation, int dropped, uint64_t at_ns)
 {
     (void)packet, (void)port, (void)direction, (void)verdict, (void)of_generation, (void)at_ns;
     if (dropped >= 0)

@@ -31,6 +31,7 @@ struct vfr_port {
     struct vfr_iface iface;
     uint64_t answers_since_ns; /* answers of reject to it: so many in this window. Without a lock: a bound, not a count */
     uint32_t answers;
+    uint64_t uncaptured; /* atomic: no capture of this epoch (upper half) means this port (lower half: its id). capture.c */
     struct vfr_binding bindings[2]; /* what of a set's is this port's, by struct vfr_generation's place: rules.c */
 };
 
@@ -78,7 +79,7 @@ long flows_list(struct collet_flows_list *op);
 
 extern uint32_t captures_on; /* somebody captures: one load and one branch when nobody does */
 /* One packet at one place, with what was said about it. `dropped`: COLLET_NET_DROP_*, or -1: it passes. Context: softirq; any lock of the router held. */
-void capture_packet(const struct net_packet *packet, const struct vfr_port *port, unsigned int direction, const struct vfr_verdict *verdict, uint64_t generation, int dropped, uint64_t now_ns);
+void capture_packet(const struct net_packet *packet, struct vfr_port *port, unsigned int direction, const struct vfr_verdict *verdict, uint64_t generation, int dropped, uint64_t now_ns);
 uint64_t rules_generation(const struct vfr_generation *g);
 
 /* ---- vif.c, nic.c, switch.c: LEAD ---- */
