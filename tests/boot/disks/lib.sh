@@ -37,7 +37,7 @@ debian_guest() {
         "memory = 256M" "vcpus = 1" "[vbd root]" "backing = $backing" "device = xvda" "$@" >"/tmp/$name.ini"
 }
 # bring_up NAME: create it from /tmp/NAME.ini and wait for the shell of a quick guest.
-bring_up() { limit=120 c create "/tmp/$1.ini" && within 120 spoke "$1" "domU: hello $1" && within 20 guest_can "$1" 10 true; }
+bring_up() { console_mark "$1"; limit=120 c create "/tmp/$1.ini" && within 120 spoke "$1" "domU: hello $1" && within 20 guest_can "$1" 10 true; }
 
 # type_into NAME TEXT: as somebody would who sits at its console, and a return.
 type_into() { (printf '%s\r' "$2"; sleep 1; printf '\035') | timeout 20 collet console "$1" >/dev/null 2>&1; }
