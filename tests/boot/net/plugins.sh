@@ -60,9 +60,20 @@ check "the rule file changes: Domain0 has a page" within 20 page 10.0.2.16
 echo 'acept in on servers' >/etc/collet/firewall/servers.rules
 sleep 5
 check "a mistake is told with file and line" says 'servers.rules:1:1' cat /var/log/collet/colletd.log
+check "at the plugin too" says 'servers.rules:1:1' c plugin show firewall
 check "and what was in force judges" says 'hello from a' page 10.0.2.16
+printf '%s\n' '[domain b]' 'open = icmp' >>/etc/collet/plugins/firewall.ini
+check "meanwhile another domain is closed" c plugin reload firewall
+check "b has no page for Domain0" within 15 no_page 10.0.2.17
+sed -i '/domain b/,$d' /etc/collet/plugins/firewall.ini
+check "and opened again" c plugin reload firewall
+check "b has a page for Domain0" within 15 page 10.0.2.17
 echo '# nothing' >/etc/collet/firewall/servers.rules
 check "nothing in the rule file: no page" within 20 no_page 10.0.2.16
+check "a is renamed" c rename a www
+sleep 5
+check "and is closed as before" no_page 10.0.2.16
+check "a is called a again" c rename www a
 
 # ---- the daemon, and rules by hand ----
 kill -9 "$(pidof colletd)"
