@@ -73,7 +73,7 @@ static inline struct regs *guest_regs(void)
  * Work to do before a CPU returns to a guest (or in the idle loop), with interrupts enabled and no lock held.
  * softirq_raise: context any. Work for another CPU is noticed at once: it is sent an interrupt.
  */
-enum softirq { SOFTIRQ_TIMER, SOFTIRQ_SCHEDULE, SOFTIRQ_CONSOLE, SOFTIRQ_DOMAIN, SOFTIRQ_CHANGES, SOFTIRQ_BLOCK, SOFTIRQ_NET, SOFTIRQ_AUDIT, SOFTIRQ_COUNT };
+enum softirq { SOFTIRQ_AUDIT, SOFTIRQ_TIMER, SOFTIRQ_SCHEDULE, SOFTIRQ_CONSOLE, SOFTIRQ_DOMAIN, SOFTIRQ_CHANGES, SOFTIRQ_BLOCK, SOFTIRQ_NET, SOFTIRQ_COUNT };
 void softirq_register(enum softirq nr, void (*handler)(void));
 void softirq_raise(enum softirq nr);
 void softirq_raise_on(uint32_t cpu, enum softirq nr);

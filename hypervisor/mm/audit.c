@@ -23,7 +23,8 @@
 #define QUIESCE_TRIES 1000
 #define QUIESCE_RUN_NS (200ull * 1000) /* between two tries, so that who is inside gets on */
 #define REPORT_MAX 10
-#define PARK_NS NS_PER_S /* for the other pCPUs to end what they are at */
+#define PARK_NS    (5 * NS_PER_S) /* for the other pCPUs to end what they are at */
+#define PARK_LOOKS 5000000u       /* and so many looks: a machine that stood still as a whole for long gives them time, too */
 
 struct counts {
     uint32_t refs, types;
@@ -216,10 +217,17 @@ static bool cpus_park(void)
     for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
         if (cpu != this_cpu_id())
             softirq_raise_on(cpu, SOFTIRQ_AUDIT);
-    while (__atomic_load_n(&parked_count, __ATOMIC_SEQ_CST) != cpu_count - 1)
-        if (clock_now_ns() > until_ns)
+    for (uint32_t looks = 0; __atomic_load_n(&parked_count, __ATOMIC_SEQ_CST) != cpu_count - 1; looks++)
+        if (looks >= PARK_LOOKS && clock_now_ns() > until_ns)
             return false;
     return true;
+}
+
+static void cpus_complain(void)
+{
+    for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
+        log_info("audit: pCPU %u: softirqs %x pending", cpu, READ_ONCE(cpus[cpu].softirq_pending));
+    log_warning("audit: a pCPU could not be stopped: frames of requests under way may be taken for differences");
 }
 
 static void cpus_unpark(void)
@@ -268,7 +276,7 @@ unsigned int frames_audit(void)
         return 1;
     }
     if (!cpus_park())
-        log_error("audit: a pCPU could not be stopped: frames of requests under way may be taken for differences");
+        cpus_complain();
     walk_windows(&w, &total);
     for (d = domain_list; d != NULL; d = d->next) {
         if (owned_on_list(d) != d->frame_count) {
