@@ -98,7 +98,7 @@ blk_boots() {
     echo "attack-blk-stuck|attack-blk|part=stuck quiet=1|done|200|dom0_mem=128M|disk=24 disk=24/throttling.iops-total=1"
     # Their clock runs ahead while the host writes: a host that is busy for a moment would look like a disk that does not answer.
     echo "blk-load|blk-load|seconds=60 swap_ms=4 guests=3|load|200|disk_timeout_ms=0|icount=3 disk=24/cache=unsafe disk=24/cache=unsafe"
-    echo "blk-load-modelled|blk-load|seconds=1500 swap_ms=7 guests=3 model=yes|load|300|disk_timeout_ms=0|icount=3 disk=24/cache=unsafe disk=24/cache=unsafe"
+    echo "blk-load-modelled|blk-load|seconds=${LOAD_SECONDS:-600} swap_ms=7 guests=3 model=yes|load|$((${LOAD_SECONDS:-600} / 2))|disk_timeout_ms=0|icount=3 disk=24/cache=unsafe disk=24/cache=unsafe"
     echo "blk-flood|blk-load|phase_ms=3500|flood|200||disk=24"
     echo "blk-one-vector|blk|quiet=1|done|120||disk=24,vectors=1"
     echo "blk-packed|blk|quiet=1 disks=2|done|120||disk=24,packed=on,num-queues=1 disk=20,vectors=2"
